@@ -1,0 +1,116 @@
+/**
+ * The states of a run, and who is told what.
+ *
+ * Owns: the statechart. Does not own: the rules by which a context moves (execution-context/step.ts and below), and
+ * any effect: the two actors that it invokes by name, `executor` and `timers`, are provided by the runtime.
+ *
+ * Invariants
+ * 1. Pure: the same snapshot and the same event give the same snapshot.
+ * 2. One event is one step of the context and at most one command for each actor.
+ * 3. Only a verdict in the context leads to a final state; the internal events that point there are guarded by it.
+ * 4. A run that failed or was cancelled ends with status `error`, so that `toPromise` rejects and `onError` of an
+ *    invoking machine fires; its value still says `failed` or `cancelled`.
+ */
+import { enqueueActions, fromCallback, setup, type AnyStateMachine } from 'xstate';
+import { reviveError } from '../src/core/errors.ts';
+import type { Json } from '../src/core/json.ts';
+import { initialContext, type ExecutionContext } from './execution-context/context.ts';
+import type { ArmCommand, ExecuteCommand, ExecutionEvent } from './execution-context/events.ts';
+import type { Plan } from './execution-context/plan.ts';
+import { step } from './execution-context/step.ts';
+
+/** Stands where the runtime's actors go: a machine that is only explored needs none. */
+const executor = fromCallback<ExecuteCommand>(() => undefined);
+const timers = fromCallback<ArmCommand>(() => undefined);
+
+/** The ExecutionContext machine of one workflow. Its `input` is the workflow's own input. */
+export function createExecutionContextMachine<I = unknown, O = Json | undefined>(plan: Plan) {
+  const { workflow, root } = plan.graph;
+  const machine = setup({
+    types: {
+      context: {} as ExecutionContext,
+      events: {} as ExecutionEvent,
+      input: {} as I,
+      output: {} as O,
+    },
+    actors: { executor, timers },
+    actions: {
+      advance: enqueueActions(({ context, event, enqueue }) => {
+        const next = step(plan, context, event);
+        enqueue.assign(next.context);
+        if (next.execute !== undefined) enqueue.sendTo('executor', next.execute);
+        if (next.arm !== undefined) enqueue.sendTo('timers', next.arm);
+        if (next.context.verdict !== null) enqueue.raise({ type: 'CONCLUDED' });
+        else if (next.waiting !== isWaiting(context) || event.type === 'RESUME') enqueue.raise({ type: next.waiting ? 'PARKED' : 'UNPARKED' });
+      }),
+    },
+    guards: {
+      hasCompleted: ({ context }) => context.verdict?.kind === 'completed',
+      hasFailed: ({ context }) => context.verdict?.kind === 'failed',
+      wasCancelled: ({ context }) => context.verdict?.kind === 'cancelled',
+      isWaiting: ({ context }) => isWaiting(context),
+      isBusy: ({ context }) => !isWaiting(context),
+    },
+  }).createMachine({
+    id: workflow,
+    description: `A run of the workflow "${workflow}".`,
+    context: ({ input }) => initialContext(workflow, root, input),
+    invoke: [
+      { src: 'executor', id: 'executor' },
+      { src: 'timers', id: 'timers' },
+    ],
+    initial: 'running',
+    on: {
+      READY: { actions: 'advance', description: 'An I/O actor has started, fresh or restored: it is told of everything in flight.' },
+      SETTLED: { actions: 'advance', description: 'A batch of outcomes.' },
+      DUE: { actions: 'advance', description: 'Due times have passed.' },
+      SIGNAL: { actions: 'advance', description: 'Someone answers a wait.' },
+      CANCEL: { actions: 'advance' },
+      CONCLUDED: [
+        { guard: 'hasCompleted', target: '.completed' },
+        { guard: 'hasFailed', target: '.failed' },
+        { guard: 'wasCancelled', target: '.cancelled' },
+      ],
+    },
+    states: {
+      running: {
+        description: 'Tasks are being executed.',
+        on: { PAUSE: { target: 'paused', actions: 'advance' }, PARKED: { guard: 'isWaiting', target: 'waiting' } },
+      },
+      waiting: {
+        description: 'Nothing is being executed until a time or a signal comes.',
+        on: { PAUSE: { target: 'paused', actions: 'advance' }, UNPARKED: { guard: 'isBusy', target: 'running' } },
+      },
+      paused: {
+        description: 'What is in flight may end; nothing new starts.',
+        on: { RESUME: { target: 'running', actions: 'advance' } },
+      },
+      completed: { type: 'final' },
+      failed: { type: 'final' },
+      cancelled: { type: 'final' },
+    },
+    output: ({ context }) => (context.verdict?.kind === 'completed' ? context.verdict.output[0] : undefined) as O,
+  });
+  return endingInError(machine);
+}
+
+export type ExecutionContextMachine<I = unknown, O = Json | undefined> = ReturnType<typeof createExecutionContextMachine<I, O>>;
+
+function isWaiting(context: ExecutionContext): boolean {
+  return context.run !== null && context.verdict === null && context.inFlight.size === 0 && context.openMembers === 0;
+}
+
+/** Invariant 4. XState knows no final state that is an error, so the results of the machine are finished here. */
+function endingInError<M extends AnyStateMachine>(machine: M): M {
+  const { transition, restoreSnapshot, provide } = machine;
+  machine.transition = (...args) => finished(transition.apply(machine, args));
+  machine.restoreSnapshot = (...args) => finished(restoreSnapshot.apply(machine, args));
+  machine.provide = (...args) => endingInError(provide.apply(machine, args));
+  return machine;
+}
+
+function finished<S extends { readonly status: string; readonly context: ExecutionContext }>(snapshot: S): S {
+  const verdict = snapshot.context?.verdict;
+  if (snapshot.status === 'active' || verdict === null || verdict === undefined || verdict.kind === 'completed') return snapshot;
+  return { ...snapshot, status: 'error', output: undefined, error: reviveError(verdict.error) };
+}

@@ -1,0 +1,186 @@
+/**
+ * What a run is: the plain-JSON context of the ExecutionContext machine.
+ *
+ * Owns: the shapes and the first context. Does not own: how they change (settle, admit, groups, scopes).
+ *
+ * Invariants
+ * 1. Plain JSON: ids, inputs, outputs, counters. No functions, classes, clocks, definitions.
+ * 2. Every open token is in exactly one place: the queue of its scope, `inFlight`, `delayed`, `waits`, or as the
+ *    `parent` of a group or scope that it stands for.
+ * 3. A range member (a group member of one task) has no token until it needs one: it is open from the moment the
+ *    group's `cursor` passes it until `outcomes` holds it.
+ * 4. `verdict` is set once; after that nothing is open.
+ */
+import type { Fragment, NodeId } from '../../src/core/graph.ts';
+import { toJson, type Json } from '../../src/core/json.ts';
+import type { SerializedError } from '../../src/core/errors.ts';
+import { emptyFifo, push, type Fifo } from './queue.ts';
+import { emptyVec, type Vec } from './vec.ts';
+
+/** Of the context's shape. A snapshot of another version needs a migration. */
+export const MACHINE_VERSION = 1;
+
+/** One place where control stands. It keeps its id along static successors; `hop` counts the executions. */
+export interface Token {
+  readonly id: number;
+  readonly node: NodeId;
+  /** The scope that it moves in; -1 for a group member that has none of its own. */
+  readonly scope: number;
+  readonly input?: Json | undefined;
+  /** Counts from 1; a fresh execution starts again at 1. */
+  readonly attempt: number;
+  readonly iteration: number;
+  readonly hop: number;
+  /** Tokens of `nextTask` are not on the main path: they do not make the output. */
+  readonly main: boolean;
+  /** Where a group member without a scope belongs. */
+  readonly group?: number | undefined;
+  readonly index?: number | undefined;
+}
+
+/** A token that the executor works on. With `ahead` it may go on along static successors by itself. */
+export interface Running extends Token {
+  readonly ahead: boolean;
+}
+
+/** Who gets the outcome when a scope is done. */
+export type Owner =
+  | { readonly kind: 'run' }
+  | { readonly kind: 'member'; readonly group: number; readonly index: number }
+  | { readonly kind: 'step'; readonly token: Token };
+
+/** The run itself (id 0), one branch of a group, or an embedded workflow. */
+export interface Scope {
+  readonly id: number;
+  readonly owner: Owner;
+  readonly queue: Fifo<Token>;
+  /** Tokens that hold a slot: being executed, or standing for an open group or inner scope. */
+  readonly running: number;
+  /** Tokens in a backoff, a sleep or a wait. */
+  readonly parked: number;
+  /** A member's branch gives its slot of the group free while it is parked. */
+  readonly slot: boolean;
+  /** The token that runs ahead, if one does. */
+  readonly runner?: number | undefined;
+  /** The nearest group around it, whose backend executes its tasks. */
+  readonly within?: NodeId | undefined;
+  /** The output of the last step on the main path, boxed: `[]` is "no value". */
+  readonly output?: Boxed | undefined;
+}
+
+/** A value in a place where JSON has no "no value". */
+export type Boxed = readonly [] | readonly [Json];
+
+/** A member's outcome as it is stored. */
+export type Cell = Boxed | { readonly error: SerializedError };
+
+/** A group, each or dag that is under way. A fan-out is a range: items once, a cursor, the outcomes. */
+export interface Group {
+  readonly id: number;
+  readonly parent: Token;
+  readonly size: number;
+  /** Members before it have been started at least once. A dag starts members by `ready` alone. */
+  readonly cursor: number;
+  /** Members that hold a slot. */
+  readonly active: number;
+  /** Those of them that the executor holds as part of a range. */
+  readonly open: number;
+  readonly failed: number;
+  readonly outcomes: Vec<Cell>;
+  /** Members of one task that have a token or a branch of their own now (a retry, an iteration, a goto). */
+  readonly apart: Vec<1>;
+  /** Started before, and free to go on: retries without delay, branches that were parked. Behind the range. */
+  readonly ready: Fifo<Token>;
+  /** Dag only: how many needs of a member are still open. */
+  readonly needs?: Vec<number> | undefined;
+}
+
+export interface Delayed {
+  readonly token: Token;
+  /** Milliseconds since the epoch. */
+  readonly dueAt: number;
+  readonly why: 'retry' | 'sleep' | 'wait-timeout';
+}
+
+export interface Waiting {
+  readonly token: Token;
+  readonly signal: string;
+  readonly since: number;
+}
+
+export type Verdict =
+  | { readonly kind: 'completed'; readonly output: Boxed }
+  | { readonly kind: 'failed'; readonly error: SerializedError }
+  | { readonly kind: 'cancelled'; readonly error: SerializedError };
+
+/** What a pure context cannot make itself; it arrives with the first READY. */
+export interface RunFacts {
+  readonly id: string;
+  readonly startedAt: number;
+  readonly graphHash: string;
+  /** Tokens in flight outside groups. */
+  readonly concurrency: number;
+  /** Task executions before StepLimitError; absent: no limit. */
+  readonly maxSteps?: number | undefined;
+}
+
+export interface ExecutionContext {
+  readonly workflow: string;
+  readonly run: RunFacts | null;
+  /** The time of the latest event that carried one, in milliseconds since the epoch. */
+  readonly at: number;
+  /** Counts accepted events. */
+  readonly revision: number;
+  readonly nextId: number;
+  /** Task executions that were started. */
+  readonly steps: number;
+  readonly paused: boolean;
+  /** The run's own scope, with the run's queue. */
+  readonly root: Scope;
+  readonly branches: Vec<Scope>;
+  readonly groups: Vec<Group>;
+  readonly inFlight: Vec<Running>;
+  /** Range members in the executor's hands, over all groups. */
+  readonly openMembers: number;
+  readonly delayed: Vec<Delayed>;
+  readonly waits: Vec<Waiting>;
+  /** Signals that came before anyone waited, oldest first, by name. */
+  readonly signals: Readonly<Record<string, readonly Boxed[]>>;
+  readonly channel: Readonly<Record<string, Json>>;
+  /** Completed executions by node id, in the order of the graph's `nodes`. */
+  readonly completions: Vec<number>;
+  readonly fragments: Readonly<Record<string, Fragment>>;
+  readonly verdict: Verdict | null;
+}
+
+/** The first context of a run: its root step queued, with the workflow's input. */
+export function initialContext(workflow: string, root: NodeId, input: unknown): ExecutionContext {
+  const first: Token = { id: 1, node: root, scope: 0, input: toJson(input, 'input'), attempt: 1, iteration: 0, hop: 0, main: true };
+  return {
+    workflow,
+    run: null,
+    at: 0,
+    revision: 0,
+    nextId: 2,
+    steps: 0,
+    paused: false,
+    root: { id: 0, owner: { kind: 'run' }, queue: push(emptyFifo<Token>(), first), running: 0, parked: 0, slot: true },
+    branches: emptyVec(),
+    groups: emptyVec(),
+    inFlight: emptyVec(),
+    openMembers: 0,
+    delayed: emptyVec(),
+    waits: emptyVec(),
+    signals: {},
+    channel: {},
+    completions: emptyVec(),
+    fragments: {},
+    verdict: null,
+  };
+}
+
+/** The stable part of an execution's idempotency key: the same for each retry and re-run. */
+export function executionKey(token: Pick<Token, 'id' | 'hop' | 'group' | 'index'>): string {
+  const place = token.group === undefined ? String(token.id) : `${token.group}.${token.index}`;
+  return token.hop === 0 ? place : `${place}+${token.hop}`;
+}

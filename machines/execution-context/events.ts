@@ -1,0 +1,134 @@
+/**
+ * What reaches the machine, and what it tells its two I/O actors.
+ *
+ * Events are facts in the past tense (an outcome, a due time) or imperatives (PAUSE). Time and randomness come in
+ * with them. One event gives at most one command for each actor.
+ */
+import type { Fragment, NodeId } from '../../src/core/graph.ts';
+import type { Json } from '../../src/core/json.ts';
+import type { SerializedError } from '../../src/core/errors.ts';
+import type { Boxed, RunFacts } from './context.ts';
+
+export type ChannelOperation =
+  | { readonly op: 'set'; readonly key: string; readonly value: Json }
+  | { readonly op: 'add'; readonly key: string; readonly value: number }
+  | { readonly op: 'append'; readonly key: string; readonly value: Json }
+  | { readonly op: 'delete'; readonly key: string };
+
+/** A step that a task chose at run time. */
+export interface Target {
+  readonly node: NodeId;
+  readonly input?: Json | undefined;
+}
+
+interface Effects {
+  readonly spawned?: readonly Target[] | undefined;
+  readonly channel?: readonly ChannelOperation[] | undefined;
+  /** Steps that no graph declares, the first time they are named. */
+  readonly fragments?: Readonly<Record<string, Fragment>> | undefined;
+}
+
+/** How one execution ended. */
+export type Outcome =
+  | (Effects & { readonly kind: 'value'; readonly value?: Json | undefined })
+  | (Effects & { readonly kind: 'goto'; readonly target: Target })
+  | (Effects & { readonly kind: 'iterate'; readonly input?: Json | undefined })
+  | (Effects & { readonly kind: 'terminate'; readonly output?: Json | undefined })
+  | { readonly kind: 'cancel'; readonly error: SerializedError }
+  /** `random` is 0 to 1, for the jitter of the next attempt's delay. */
+  | { readonly kind: 'failed'; readonly error: SerializedError; readonly random: number };
+
+/**
+ * What happened to one token since it was last spoken of. `moves` are the executions that it went through by itself:
+ * n > 0 is n static successors, n < 0 is -n iterations of the task where it stood; `input` is what the place that it
+ * reached was given. Without `end` it is still being executed there.
+ */
+export interface TokenReport {
+  readonly id: number;
+  readonly moves?: readonly number[] | undefined;
+  readonly input?: Json | undefined;
+  readonly end?: Outcome | undefined;
+}
+
+/** Plain values of range members, in the order in which they came. */
+export interface RangeReport {
+  readonly group: number;
+  readonly indexes: readonly number[];
+  readonly cells: readonly Boxed[];
+}
+
+/** A range member's outcome that is not a plain value. */
+export interface MemberReport {
+  readonly group: number;
+  readonly index: number;
+  readonly end: Outcome;
+}
+
+export type Report = TokenReport | RangeReport | MemberReport;
+
+export type ExecutionEvent =
+  | { readonly type: 'READY'; readonly from: 'executor'; readonly at: number; readonly run: RunFacts }
+  | { readonly type: 'READY'; readonly from: 'timers'; readonly at: number }
+  | { readonly type: 'SETTLED'; readonly at: number; readonly reports: readonly Report[] }
+  | { readonly type: 'DUE'; readonly at: number; readonly ids: readonly number[] }
+  | { readonly type: 'SIGNAL'; readonly at?: number | undefined; readonly name: string; readonly value?: Json | undefined }
+  | { readonly type: 'PAUSE' }
+  | { readonly type: 'RESUME' }
+  | { readonly type: 'CANCEL'; readonly reason?: string | undefined }
+  | InternalEvent;
+
+/** Raised by the machine for itself; guarded, so that one from outside does nothing. */
+export type InternalEvent = { readonly type: 'CONCLUDED' } | { readonly type: 'PARKED' } | { readonly type: 'UNPARKED' };
+
+/** An execution to start. */
+export interface Start {
+  readonly id: number;
+  readonly node: NodeId;
+  readonly input?: Json | undefined;
+  readonly attempt: number;
+  readonly iteration: number;
+  readonly hop: number;
+  readonly ahead: boolean;
+  readonly group?: number | undefined;
+  readonly index?: number | undefined;
+  /** The group whose backend executes it; absent: this process. */
+  readonly within?: NodeId | undefined;
+}
+
+/** Members `from` up to, not including, `to` of a group: at most `limit` of them at a time. */
+export interface RangeStart {
+  readonly group: number;
+  readonly node: NodeId;
+  readonly from: number;
+  readonly to: number;
+  readonly limit: number;
+  readonly size: number;
+  /** The items of an `each`; members of a `parallel` share `input`. */
+  readonly items?: readonly Json[] | undefined;
+  readonly input?: Json | undefined;
+}
+
+export interface ExecuteCommand {
+  readonly type: 'EXECUTE';
+  /** The revision that planned it. */
+  readonly revision: number;
+  readonly start: readonly Start[];
+  readonly ranges: readonly RangeStart[];
+  /** Tokens that must not go on by themselves any more. */
+  readonly hold: readonly number[];
+  /** Tokens and groups whose executions are to be aborted; their results are not wanted. */
+  readonly abort: readonly number[];
+  readonly abortGroups: readonly number[];
+  readonly paused: boolean;
+  readonly channel: Readonly<Record<string, Json>>;
+  /** With the answer to READY only. */
+  readonly fragments?: Readonly<Record<string, Fragment>> | undefined;
+}
+
+export interface ArmCommand {
+  readonly type: 'ARM';
+  readonly revision: number;
+  /** Token ids and the times, in milliseconds since the epoch, at which they are due. */
+  readonly arm: readonly (readonly [id: number, dueAt: number])[];
+  readonly disarm: readonly number[];
+}

@@ -1,0 +1,35 @@
+/** The answer to READY: everything that an I/O actor has to take up again, fresh or restored. */
+import type { Draft, OpenGroup } from './draft.ts';
+
+/** Tells the executor of every execution that is in flight. */
+export function restart(draft: Draft): void {
+  for (const { id, node, input, attempt, iteration, hop, ahead, group, index, scope } of draft.inFlight.values()) {
+    const within = group === undefined ? draft.scope(scope)?.within : draft.group(group)?.parent.node;
+    draft.start.push({ id, node, input, attempt, iteration, hop, ahead, group, index, within });
+  }
+  if (draft.openMembers === 0) return;
+  for (const group of draft.openGroups()) if (group.open > 0) restartRange(draft, group);
+}
+
+function restartRange(draft: Draft, group: OpenGroup): void {
+  const node = draft.node(group.parent.node);
+  if (node.kind !== 'each' && node.kind !== 'parallel') return;
+  const { input } = group.parent;
+  const given = node.kind === 'each' ? { items: input as [] } : { input };
+  const isOpen = (index: number): boolean => {
+    if (group.outcomes.get(index) !== undefined || group.apart.get(index) !== undefined) return false;
+    const entry = draft.node(node.kind === 'each' ? node.body : (node.members[index]?.entry ?? ''));
+    return entry.kind === 'task' && entry.next === undefined;
+  };
+  for (let from = 0; from < group.cursor; ) {
+    let to = from;
+    while (to < group.cursor && isOpen(to)) to += 1;
+    if (to > from) draft.ranges.push({ group: group.id, node: node.id, from, to, limit: node.execution.concurrency, size: group.size, ...given });
+    from = to + 1;
+  }
+}
+
+/** Tells the timers of every due time. */
+export function rearm(draft: Draft): void {
+  for (const { token, dueAt } of draft.delayed.values()) draft.arm.push([token.id, dueAt]);
+}

@@ -1,0 +1,78 @@
+/** Steps that take no slot while they last: a sleep until a time, a wait until a signal. */
+import type { SleepNode, WaitNode } from '../../src/core/graph.ts';
+import type { Boxed, Delayed, Token } from './context.ts';
+import type { Draft, OpenScope } from './draft.ts';
+import { completeStep, enqueue, failStep } from './scopes.ts';
+import { taskProblem } from './failures.ts';
+
+export function startSleep(draft: Draft, scope: OpenScope, token: Token, node: SleepNode): void {
+  scope.parked += 1;
+  park(draft, token, node.delayMs, 'sleep');
+}
+
+/** Takes the oldest signal of that name that is already there, or waits for one. */
+export function startWait(draft: Draft, scope: OpenScope, token: Token, node: WaitNode): void {
+  const early = draft.signals[node.signal];
+  const value = early?.[0];
+  if (early !== undefined && value !== undefined) {
+    const { [node.signal]: _, ...others } = draft.signals;
+    draft.signals = early.length === 1 ? others : { ...others, [node.signal]: early.slice(1) };
+    completeStep(draft, token, node, value[0]);
+    return;
+  }
+  scope.parked += 1;
+  draft.waits.set(token.id, { token, signal: node.signal, since: draft.at });
+  if (node.timeoutMs !== undefined) park(draft, token, node.timeoutMs, 'wait-timeout');
+}
+
+/** Parks a token until a time; the timers are told. */
+export function park(draft: Draft, token: Token, delayMs: number, why: Delayed['why']): void {
+  const dueAt = draft.at + delayMs;
+  draft.delayed.set(token.id, { token, dueAt, why });
+  draft.arm.push([token.id, dueAt]);
+}
+
+/** A signal came in: the oldest wait of that name goes on with it; without one the signal is kept. */
+export function signalled(draft: Draft, name: string, value: Boxed): void {
+  const wait = draft.waits.values().find((waiting) => waiting.signal === name);
+  if (wait === undefined) {
+    draft.signals = { ...draft.signals, [name]: [...(draft.signals[name] ?? []), value] };
+    return;
+  }
+  draft.waits.delete(wait.token.id);
+  if (draft.delayed.get(wait.token.id) !== undefined) {
+    draft.delayed.delete(wait.token.id);
+    draft.disarm.push(wait.token.id);
+  }
+  unpark(draft, wait.token);
+  completeStep(draft, wait.token, draft.node(wait.token.node), value[0]);
+}
+
+/** Due times have passed. Ids that are not parked any more are stale and change nothing. */
+export function due(draft: Draft, ids: readonly number[]): void {
+  for (const id of ids) {
+    const delayed = draft.delayed.get(id);
+    if (delayed === undefined || draft.verdict !== null) continue;
+    draft.delayed.delete(id);
+    const { token, why } = delayed;
+    unpark(draft, token);
+    if (why === 'retry') enqueue(draft, token);
+    else if (why === 'sleep') completeStep(draft, token, draft.node(token.node), token.input);
+    else waitTimedOut(draft, token);
+  }
+}
+
+function waitTimedOut(draft: Draft, token: Token): void {
+  const node = draft.node(token.node);
+  draft.waits.delete(token.id);
+  const signal = node.kind === 'wait' ? node.signal : node.id;
+  const message = `workflow "${draft.before.workflow}" waited too long for the signal "${signal}"`;
+  failStep(draft, token, node, taskProblem(draft, token, 'task/wait-timeout', message, 'send the signal in time, raise the timeout, or give the wait a .recover()'));
+}
+
+function unpark(draft: Draft, token: Token): void {
+  const scope = draft.scope(token.scope);
+  if (scope === undefined) return;
+  scope.parked -= 1;
+  draft.agenda.add(scope);
+}
