@@ -1,0 +1,74 @@
+/** The two I/O actors of a run, as XState actors that any copy of the machine can be given. */
+import { fromCallback, type AnyActorRef } from 'xstate';
+import type { ArmCommand, ExecuteCommand, ExecutionEvent } from '../../machines/index.ts';
+import type { Environment } from '../ports.ts';
+import type { WorkflowCode } from './code.ts';
+import { Executor } from './executor.ts';
+import { GroupExecutor } from './group-executor.ts';
+import { Observers } from './observer.ts';
+import { Timers } from './timers.ts';
+
+/** What the owner of a run adds to its actors: none of it is needed, and none of it is state of the run. */
+export interface Attachment {
+  readonly runId: string | undefined;
+  readonly observers: Observers;
+  readonly environment: Environment;
+  /** Set while the executor lives: reports all it knows. */
+  flush?: (() => void) | undefined;
+}
+
+export interface RunLimits {
+  readonly concurrency: number;
+  readonly maxSteps?: number | undefined;
+}
+
+const attachments = new WeakMap<object, Attachment>();
+
+/** Ties a run's handle to the actor that it is about to start. */
+export function attach(actor: object, attachment: Attachment): void {
+  attachments.set(actor, attachment);
+}
+
+export function createActors(code: WorkflowCode, limits: RunLimits, standard: Environment) {
+  const find = (self: { _parent?: AnyActorRef | undefined }): Attachment =>
+    (self._parent && attachments.get(self._parent)) ?? { runId: undefined, observers: new Observers(), environment: standard };
+
+  const executor = fromCallback<ExecuteCommand>(({ self, sendBack, receive }) => {
+    const attachment = find(self);
+    const { environment, observers } = attachment;
+    const send = sendBack as (event: ExecutionEvent) => void;
+    const runId = attachment.runId ?? restoredId(self._parent) ?? environment.newId();
+    const groups = new GroupExecutor(code, environment);
+    groups.check();
+    const machine = new Executor({ code, environment, observers, runId, channel: {} }, groups, send);
+    attachment.flush = () => machine.flush();
+    receive((command) => machine.receive(command));
+    let closed = false;
+    // In a microtask: whoever starts a run can still add listeners before the first task begins.
+    queueMicrotask(() => {
+      const at = environment.clock.now();
+      if (!closed) send({ type: 'READY', from: 'executor', at, run: { id: runId, startedAt: at, graphHash: code.definition.graphHash, ...limits } });
+    });
+    return () => {
+      closed = true;
+      attachment.flush = undefined;
+      machine.close();
+    };
+  });
+
+  const timers = fromCallback<ArmCommand>(({ self, sendBack, receive }) => {
+    const { environment } = find(self);
+    const machine = new Timers(environment.clock, sendBack as (event: ExecutionEvent) => void);
+    receive((command) => machine.receive(command));
+    (sendBack as (event: ExecutionEvent) => void)({ type: 'READY', from: 'timers', at: environment.clock.now() });
+    return () => machine.close();
+  });
+
+  return { executor, timers };
+}
+
+/** A restored run keeps its id. */
+function restoredId(parent: AnyActorRef | undefined): string | undefined {
+  const snapshot = parent?.getSnapshot() as { readonly context?: { readonly run?: { readonly id: string } | null } } | undefined;
+  return snapshot?.context?.run?.id;
+}

@@ -1,0 +1,127 @@
+/**
+ * The executor: the root actor that runs tasks for one ExecutionContext and reports how they ended.
+ *
+ * Owns: executions in progress. Does not own: what an outcome means, or what runs next (the machine), except that a
+ * token with `ahead` may go on along plain values, as the machine's own rules would have it.
+ *
+ * Invariants
+ * 1. A command for something that is already running changes nothing, so READY may be answered at any time.
+ * 2. An aborted execution is never reported.
+ * 3. A failure or a cancel is reported before anything else is started by this executor's own decision.
+ * 4. While everything waits for the machine, reports do not wait for the next turn.
+ */
+import type { EachNode, NodeId, ParallelNode } from '../core/graph.ts';
+import type { ExecuteCommand, ExecutionEvent, RangeStart, Start } from '../../machines/index.ts';
+import type { Backend } from '../ports.ts';
+import type { Site } from './execution.ts';
+import type { GroupExecutor } from './group-executor.ts';
+import { Outbox } from './outbox.ts';
+import { Range, type RangeHost } from './range.ts';
+import { Slice } from './slice.ts';
+import { TokenRun, type TokenHost } from './token-run.ts';
+
+export class Executor implements RangeHost, TokenHost {
+  readonly site: Site;
+  readonly outbox: Outbox;
+  readonly slice: Slice;
+  readonly #groups: GroupExecutor;
+  readonly #tokens = new Map<number, TokenRun>();
+  readonly #ranges = new Map<number, Range>();
+  paused = false;
+  #flushing = false;
+
+  constructor(site: Site, groups: GroupExecutor, send: (event: ExecutionEvent) => void) {
+    this.site = site;
+    this.#groups = groups;
+    this.slice = new Slice(site.environment.clock);
+    this.outbox = new Outbox(site.environment.clock, send, () => {
+      for (const run of this.#tokens.values()) run.reportMoves();
+    });
+  }
+
+  receive(command: ExecuteCommand): void {
+    if (command.fragments !== undefined) this.site.code.restore(command.fragments);
+    this.site.channel = command.channel;
+    for (const id of command.abort) this.#abortToken(id);
+    for (const id of command.abortGroups) this.#abortRange(id);
+    for (const id of command.hold) this.#tokens.get(id)?.hold();
+    const resumed = this.paused && !command.paused;
+    this.paused = command.paused;
+    for (const start of command.start) this.#startToken(start);
+    for (const range of command.ranges) this.#startRange(range);
+    if (resumed) for (const range of this.#ranges.values()) range.wake();
+  }
+
+  /** Reports everything that is known, now: before a snapshot, or when nothing else is left to do. */
+  flush(): void {
+    this.outbox.flush();
+  }
+
+  close(): void {
+    this.outbox.close();
+    for (const id of [...this.#tokens.keys()]) this.#abortToken(id);
+    for (const id of [...this.#ranges.keys()]) this.#abortRange(id);
+  }
+
+  /** A failure must be known before more is started: what comes next may be an abort. */
+  urgent(): void {
+    this.outbox.flush();
+  }
+
+  laneEnded(range: Range): void {
+    if (range.exhausted && this.#ranges.get(range.group) === range) this.#ranges.delete(range.group);
+    this.#flushWhenIdle();
+  }
+
+  tokenEnded(run: TokenRun): void {
+    if (this.#tokens.get(run.id) === run) this.#tokens.delete(run.id);
+    this.#flushWhenIdle();
+  }
+
+  backendFor(within: NodeId | undefined): Backend | undefined {
+    return within === undefined ? undefined : this.#groups.backendFor(within);
+  }
+
+  /** Nothing runs, so nothing is gained by gathering more; unless others had no turn for too long. */
+  #flushWhenIdle(): void {
+    if (this.#flushing || this.#tokens.size > 0 || this.slice.spent()) return;
+    for (const range of this.#ranges.values()) if (!range.idle) return;
+    this.#flushing = true;
+    try {
+      this.outbox.flush();
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  #startToken(start: Start): void {
+    if (this.#tokens.has(start.id)) return;
+    const run = new TokenRun(this, start);
+    this.#tokens.set(start.id, run);
+    run.begin();
+  }
+
+  #startRange(start: RangeStart): void {
+    let range = this.#ranges.get(start.group);
+    if (range === undefined) {
+      const node = this.site.code.node(start.node) as EachNode | ParallelNode;
+      range = new Range(this, start, node, this.backendFor(start.node));
+      this.#ranges.set(start.group, range);
+    }
+    range.grant(start.from, start.to);
+  }
+
+  #abortToken(id: number): void {
+    const run = this.#tokens.get(id);
+    if (run === undefined) return;
+    this.#tokens.delete(id);
+    run.abort();
+  }
+
+  #abortRange(group: number): void {
+    const range = this.#ranges.get(group);
+    if (range === undefined) return;
+    this.#ranges.delete(group);
+    range.abort();
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * One execution of one task: the `ctx` that the function sees, and the outcome that the machine hears of.
+ *
+ * Owns: collecting what a task does through `ctx`, checking its value, turning what it throws into an outcome.
+ * Does not own: when it runs, time limits, where the outcome goes (executor.ts).
+ *
+ * Invariants
+ * 1. Precedence: cancel, terminate, goto, iteration, value.
+ * 2. The function owns its input: it is a copy. What it returns is copied before anyone else sees it.
+ * 3. After it has settled, `ctx` refuses to steer.
+ */
+import { DefinitionError, TaskError, serializeError } from '../core/errors.ts';
+import type { Fragment, NodeId } from '../core/graph.ts';
+import { copyJson, toJson, type Json } from '../core/json.ts';
+import type { Outcome, Target } from '../../machines/index.ts';
+import type { Channel, TaskContext, TaskLog } from '../define/context.ts';
+import type { Control } from '../define/step.ts';
+import { isStep } from '../define/spec.ts';
+import type { TaskNote } from '../ports.ts';
+import { InvocationChannel } from './channel.ts';
+import type { TaskImplementation } from '../define/definition.ts';
+import { validated } from './contracts.ts';
+
+/** What an execution needs to know; shared by every place that executes tasks. */
+export interface Call {
+  readonly runId: string;
+  readonly workflow: string;
+  readonly node: NodeId;
+  readonly input: Json | undefined;
+  readonly attempt: number;
+  readonly iteration: number;
+  readonly key: string;
+  readonly channel: Readonly<Record<string, Json>>;
+  /** Finds the node of a step that the task names. */
+  readonly resolve: (step: object, from: NodeId) => Resolved;
+  readonly note: ((note: TaskNote) => void) | undefined;
+}
+
+export interface Resolved {
+  readonly node: NodeId;
+  /** The step's graph, where the workflow's own graph does not have it. */
+  readonly fragments?: Readonly<Record<string, Fragment>> | undefined;
+}
+
+interface Effects {
+  cancel?: { reason: string | undefined };
+  terminate?: { output: unknown };
+  goto?: Target;
+  iterate?: { input: unknown };
+  spawned?: Target[];
+  channel?: InvocationChannel;
+  fragments?: Record<string, Fragment>;
+}
+
+const CONTROL: Control = Object.freeze({ '~control': 'taskchart' });
+
+export class Invocation implements TaskContext<unknown> {
+  readonly #call: Call;
+  #effects: Effects | undefined;
+  #abort: AbortController | undefined;
+  #aborted: unknown;
+  #settled = false;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  get runId(): string {
+    return this.#call.runId;
+  }
+  get taskId(): string {
+    return this.#call.node;
+  }
+  get attempt(): number {
+    return this.#call.attempt;
+  }
+  get iteration(): number {
+    return this.#call.iteration;
+  }
+  get idempotencyKey(): string {
+    return `${this.#call.runId}/${this.#call.key}`;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
+    }
+    return this.#abort.signal;
+  }
+
+  get channel(): Channel {
+    const effects = this.#steer('channel');
+    return (effects.channel ??= new InvocationChannel(this.#call.channel, () => this.#steer('channel')));
+  }
+
+  get log(): TaskLog {
+    const write = (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, data?: unknown) => {
+      this.#call.note?.({ kind: 'log', level, message: String(message), data });
+    };
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  }
+
+  progress(done: number, total?: number, note?: string): void {
+    this.#call.note?.({ kind: 'progress', done, total, note });
+  }
+
+  nextTask(step: object, ...input: unknown[]): void {
+    const effects = this.#steer('nextTask');
+    (effects.spawned ??= []).push(this.#target(effects, step, input[0], 'nextTask'));
+  }
+
+  goto(step: object, ...input: unknown[]): Control {
+    const effects = this.#steer('goto');
+    effects.goto = this.#target(effects, step, input[0], 'goto');
+    return CONTROL;
+  }
+
+  nextIteration(input: unknown): Control {
+    this.#steer('nextIteration').iterate = { input };
+    return CONTROL;
+  }
+
+  terminate(output?: unknown): Control {
+    this.#steer('terminate').terminate = { output };
+    return CONTROL;
+  }
+
+  cancel(reason?: string): Control {
+    this.#steer('cancel').cancel = { reason };
+    return CONTROL;
+  }
+
+  /** Calls the function with its own copy of the input. Throws or rejects as the function does. */
+  begin(implementation: TaskImplementation): unknown {
+    const input = copyJson(this.#call.input);
+    if (implementation.run === undefined) throw notImplemented(this.#call.node, this.#call.workflow);
+    if (implementation.input === undefined && implementation.output === undefined) return implementation.run(input as never, this as never);
+    return validated(implementation, this.#call.node, input, this);
+  }
+
+  /** The outcome of a function that has returned. Throws ValueError for what JSON cannot carry. */
+  settle(result: unknown): Outcome {
+    this.#settled = true;
+    const effects = this.#effects;
+    if (effects === undefined) return { kind: 'value', value: this.#value(result) };
+    if (effects.cancel !== undefined) return this.#cancelled(effects.cancel.reason);
+    const { spawned, fragments } = effects;
+    const channel = effects.channel?.operations;
+    const also = { ...(spawned && { spawned }), ...(channel && { channel }), ...(fragments && { fragments }) };
+    if (effects.terminate !== undefined) return { kind: 'terminate', output: toJson(effects.terminate.output, 'output'), ...also };
+    if (effects.goto !== undefined) return { kind: 'goto', target: effects.goto, ...also };
+    if (effects.iterate !== undefined) return { kind: 'iterate', input: toJson(effects.iterate.input, 'input of nextIteration'), ...also };
+    return { kind: 'value', value: this.#value(result), ...also };
+  }
+
+  /** The outcome of a function that has thrown. `random` is drawn by the caller. */
+  fail(thrown: unknown, random: number): Outcome {
+    this.#settled = true;
+    if (this.#effects?.cancel !== undefined) return this.#cancelled(this.#effects.cancel.reason);
+    return { kind: 'failed', error: serializeError(thrown), random };
+  }
+
+  /** Aborts `ctx.signal`; the outcome is not wanted any more. */
+  abort(reason: unknown): void {
+    this.#aborted = reason;
+    this.#settled = true;
+    this.#abort?.abort(reason);
+  }
+
+  #steer(what: string): Effects {
+    if (this.#settled) {
+      throw new TaskError('task/late-call', `ctx.${what} was used after task "${this.#call.node}" had settled, so it has no effect`, {
+        hint: 'await everything that uses ctx before the task returns',
+      });
+    }
+    return (this.#effects ??= {});
+  }
+
+  #target(effects: Effects, step: object, input: unknown, how: string): Target {
+    if (!isStep(step)) {
+      throw new DefinitionError('definition/not-a-step', `ctx.${how} in task "${this.#call.node}" needs a step, such as a task`, { hint: 'pass the step itself, not its id' });
+    }
+    const { node, fragments } = this.#call.resolve(step, this.#call.node);
+    if (fragments !== undefined) effects.fragments = { ...effects.fragments, ...fragments };
+    const value = toJson(input, `input of ${how}("${node}")`);
+    return value === undefined ? { node } : { node, input: value };
+  }
+
+  #value(result: unknown): Json | undefined {
+    if (result === undefined || result === CONTROL) return undefined;
+    if (typeof result === 'object' && result !== null && isStep(result)) {
+      throw new TaskError('task/bad-result', `task "${this.#call.node}" returned a step instead of a value`, {
+        hint: 'a step is not run by returning it: use ctx.nextTask(step), ctx.goto(step), or compose it with .to(step)',
+      });
+    }
+    return toJson(result, 'output');
+  }
+
+  #cancelled(reason: string | undefined): Outcome {
+    const { node, workflow, runId } = this.#call;
+    return {
+      kind: 'cancel',
+      error: {
+        name: 'WorkflowCancelledError',
+        code: 'run/cancelled',
+        message: `task "${node}" cancelled workflow "${workflow}"${reason === undefined ? '' : `: ${reason}`}`,
+        details: { taskId: node, runId, ...(reason === undefined ? {} : { reason: String(reason) }) },
+      },
+    };
+  }
+}
+
+function notImplemented(node: NodeId, workflow: string): DefinitionError {
+  return new DefinitionError('definition/not-implemented', `task "${node}" of workflow "${workflow}" is a contract without an implementation in this process`, {
+    hint: 'import the module that calls .implement() on the contract',
+  });
+}

@@ -1,0 +1,29 @@
+/** What a run that is not final waits for, since when, and who has it. Pure: it reads a context. */
+import { Vec, executionKey, type ExecutionContext } from '../../machines/index.ts';
+import type { NodeId } from '../core/graph.ts';
+
+export type WaitingFor =
+  | { readonly kind: 'task'; readonly task: NodeId; readonly key: string; readonly attempt: number }
+  | { readonly kind: 'members'; readonly group: NodeId; readonly count: number }
+  | { readonly kind: 'retry' | 'sleep' | 'wait-timeout'; readonly task: NodeId; readonly dueAt: number }
+  | { readonly kind: 'signal'; readonly name: string; readonly since: number };
+
+export interface RunStatus {
+  readonly state: string;
+  readonly steps: number;
+  /** Tokens that wait for a slot. */
+  readonly queued: number;
+  readonly waitsFor: readonly WaitingFor[];
+}
+
+export function whatItWaitsFor(state: string, context: ExecutionContext): RunStatus {
+  const waitsFor: WaitingFor[] = [];
+  for (const token of Vec.values(context.inFlight)) waitsFor.push({ kind: 'task', task: token.node, key: executionKey(token), attempt: token.attempt });
+  for (const group of Vec.values(context.groups)) if (group.open > 0) waitsFor.push({ kind: 'members', group: group.parent.node, count: group.open });
+  for (const wait of Vec.values(context.waits)) waitsFor.push({ kind: 'signal', name: wait.signal, since: wait.since });
+  for (const { why, token, dueAt } of Vec.values(context.delayed)) waitsFor.push({ kind: why, task: token.node, dueAt });
+  let queued = context.root.queue.size;
+  for (const scope of Vec.values(context.branches)) queued += scope.queue.size;
+  for (const group of Vec.values(context.groups)) queued += group.ready.size;
+  return { state, steps: context.steps, queued, waitsFor };
+}
