@@ -37,9 +37,13 @@ export function createExecutionContextMachine<I = unknown, O = Json | undefined>
     actions: {
       advance: enqueueActions(({ context, event, enqueue }) => {
         const next = step(plan, context, event);
-        enqueue.assign(next.context);
+        enqueue.assign(() => next.context); // a function's result is taken whole; of an object, XState looks at every property twice
         if (next.execute !== undefined) enqueue.sendTo('executor', next.execute);
-        if (next.arm !== undefined) enqueue.sendTo('timers', next.arm);
+        if (next.arm !== undefined) {
+          // Most runs never wait for a time; a run's first due time starts the timers, whose READY is told of all.
+          if (context.timed) enqueue.sendTo('timers', next.arm);
+          else enqueue.spawnChild('timers', { id: 'timers' });
+        }
         if (next.context.verdict !== null) enqueue.raise({ type: 'CONCLUDED' });
         else if (next.waiting !== isWaiting(context) || event.type === 'RESUME') enqueue.raise({ type: next.waiting ? 'PARKED' : 'UNPARKED' });
       }),
@@ -53,15 +57,11 @@ export function createExecutionContextMachine<I = unknown, O = Json | undefined>
     },
   }).createMachine({
     id: workflow,
-    description: `A run of the workflow "${workflow}".`,
     context: ({ input }) => initialContext(workflow, root, input),
-    invoke: [
-      { src: 'executor', id: 'executor' },
-      { src: 'timers', id: 'timers' },
-    ],
+    invoke: { src: 'executor', id: 'executor' },
     initial: 'running',
     on: {
-      READY: { actions: 'advance', description: 'An I/O actor has started, fresh or restored: it is told of everything in flight.' },
+      READY: { actions: 'advance', description: 'An I/O actor has started, fresh or restored.' },
       SETTLED: { actions: 'advance', description: 'A batch of outcomes.' },
       DUE: { actions: 'advance', description: 'Due times have passed.' },
       SIGNAL: { actions: 'advance', description: 'Someone answers a wait.' },

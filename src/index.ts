@@ -1,6 +1,6 @@
 /** taskchart: typed task graphs that run as XState v5 actors. */
 import { systemEnvironment } from './adapters/system.ts';
-import type { Step } from './define/step.ts';
+import type { Step, Through } from './define/step.ts';
 import type { WorkflowOptions } from './define/workflow.ts';
 import { Workflow } from './runtime/workflow.ts';
 
@@ -15,15 +15,21 @@ export { sleep, waitFor } from './define/wait.ts';
 export { channelKey } from './define/channel.ts';
 
 /** A workflow: a composed graph under an id, ready to run, to embed, or to be a step of another. */
-export function workflow<const Id extends string, I, O>(id: Id, root: Step<I, O>, options?: WorkflowOptions): Workflow<Id, I, O> {
-  return new Workflow(systemEnvironment, id, root, options);
+export function workflow<const Id extends string, I, O>(id: Id, root: Step<I, O>, options?: WorkflowOptions): Workflow<Id, I, Through<O, I>> {
+  return new Workflow<Id, I, Through<O, I>>(systemEnvironment, id, root as Step<I, Through<O, I>>, options);
 }
 
 // Types of composing
 export type { Step, Control, StepInput, StepOutput } from './define/step.ts';
 export type { Channel, ChannelKey, TaskContext, TaskFailure, TaskLog } from './define/context.ts';
-export type { TaskOptions } from './define/task-options.ts';
-export type { ExecutionOptions } from './define/execution.ts';
+export type { Task } from './define/task.ts';
+export type { Flow, Group } from './define/links.ts';
+export type { Each, EachOptions } from './define/each.ts';
+export type { Dag, DagNode } from './define/dag.ts';
+export type { Contract, ContractOptions } from './define/contract.ts';
+export type { Sleep, Wait, WaitOptions } from './define/wait.ts';
+export type { RetryOptions, TaskOptions } from './define/task-options.ts';
+export type { ExecutionOptions, RedisConfig, ThreadsConfig } from './define/execution.ts';
 export type { Policy } from './define/policy.ts';
 export type { WorkflowOptions } from './define/workflow.ts';
 export type { Graph, GraphNode, MemberResult, PolicyFunction } from './core/graph.ts';

@@ -8,8 +8,8 @@ export interface Clock {
   now(): number;
   /** Calls `fire` once, not earlier than `delayMs` from now, unless the returned function is called before. */
   after(delayMs: number, fire: () => void): () => void;
-  /** Calls `run` in a later turn of the event loop, after input and output had their chance. */
-  soon(run: () => void): void;
+  /** Calls `run` in a later turn of the event loop, after input and output had their chance, unless the returned function is called before. */
+  soon(run: () => void): () => void;
 }
 
 /** Randomness: numbers from 0 up to, not including, 1. */

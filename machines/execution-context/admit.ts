@@ -12,6 +12,7 @@
 import type { GraphNode, GroupNode, NodeId } from '../../src/core/graph.ts';
 import type { Token } from './context.ts';
 import { isGroup, type Draft, type OpenGroup, type OpenScope } from './draft.ts';
+import type { Start } from './events.ts';
 import { stepLimit } from './failures.ts';
 import { endGroup, openGroup } from './groups.ts';
 import { dropFirst, peek, push } from './queue.ts';
@@ -46,6 +47,8 @@ function admitScope(draft: Draft, scope: OpenScope): void {
     if (token === undefined) break;
     scope.queue = dropFirst(scope.queue);
     startToken(draft, scope, token, limit === 1 && scope.queue.size === 0);
+    // A group that cannot begin has failed its scope by now.
+    if (draft.scope(scope.id) !== scope) return;
   }
   if (scope.running === 0 && scope.queue.size === 0 && scope.parked > 0) giveSlotBack(draft, scope);
 }
@@ -64,8 +67,9 @@ function startToken(draft: Draft, scope: OpenScope, token: Token, alone: boolean
   const node = draft.node(token.node);
   switch (node.kind) {
     case 'task':
-      startTask(draft, token, scope.within, alone);
+      // Counted first: at the step limit the start ends the run, which counts nothing as running.
       scope.running += 1;
+      startTask(draft, token, scope.within, alone);
       if (draft.inFlight.get(token.id)?.ahead === true) scope.runner = token.id;
       break;
     case 'parallel':
@@ -107,7 +111,15 @@ function startTask(draft: Draft, token: Token, within: NodeId | undefined, alone
   const ahead = alone && draft.run?.maxSteps === undefined;
   draft.inFlight.set(token.id, { ...token, ahead });
   const { id, node, input, attempt, iteration, hop, group, index } = token;
-  draft.start.push({ id, node, input, attempt, iteration, hop, ahead, group, index, within });
+  draft.start.push({ id, node, input, attempt, iteration, hop, ahead, group, index, within, member: memberOf(draft, token) });
+}
+
+/** The group member that a token belongs to, directly or as the first scope of its branch. */
+export function memberOf(draft: Draft, token: Token): Start['member'] {
+  const owner = token.group === undefined ? draft.scope(token.scope)?.owner : undefined;
+  const at = owner === undefined ? token : owner.kind === 'member' ? owner : undefined;
+  const group = at?.group === undefined ? undefined : draft.group(at.group);
+  return group === undefined || at?.index === undefined ? undefined : { id: group.parent.node, index: at.index, size: group.size };
 }
 
 /** Takes up to `wanted` executions from the step limit; none left ends the run. */
@@ -196,6 +208,7 @@ function startMember(draft: Draft, group: OpenGroup, within: NodeId, token: Toke
   if (parked !== undefined) {
     if (!parked.slot) group.active += 1;
     parked.slot = true;
+    parked.parked -= 1;
     parked.queue = push(parked.queue, token);
     draft.agenda.add(parked);
     return;

@@ -143,6 +143,8 @@ export interface ExecutionContext {
   /** Range members in the executor's hands, over all groups. */
   readonly openMembers: number;
   readonly delayed: Vec<Delayed>;
+  /** There was a due time, so the timers are running. */
+  readonly timed: boolean;
   readonly waits: Vec<Waiting>;
   /** Signals that came before anyone waited, oldest first, by name. */
   readonly signals: Readonly<Record<string, readonly Boxed[]>>;
@@ -170,6 +172,7 @@ export function initialContext(workflow: string, root: NodeId, input: unknown): 
     inFlight: emptyVec(),
     openMembers: 0,
     delayed: emptyVec(),
+    timed: false,
     waits: emptyVec(),
     signals: {},
     channel: {},

@@ -53,8 +53,8 @@ export class Draft {
   readonly disarm: number[] = [];
 
   readonly #root: OpenScope;
-  readonly #scopes = new Map<number, OpenScope | null>();
-  readonly #groups = new Map<number, OpenGroup | null>();
+  #scopes: Map<number, OpenScope | null> | undefined;
+  #groups: Map<number, OpenGroup | null> | undefined;
 
   constructor(plan: Plan, before: ExecutionContext, at: number | undefined) {
     this.plan = plan;
@@ -97,38 +97,38 @@ export class Draft {
 
   scope(id: number): OpenScope | undefined {
     if (id === 0) return this.#root;
-    let open = this.#scopes.get(id);
+    let open = this.#scopes?.get(id);
     if (open === undefined) {
       const stored = get(this.before.branches, id);
-      this.#scopes.set(id, (open = stored === undefined ? null : { ...stored }));
+      (this.#scopes ??= new Map()).set(id, (open = stored === undefined ? null : { ...stored }));
     }
     return open ?? undefined;
   }
 
   addScope(scope: OpenScope): void {
-    this.#scopes.set(scope.id, scope);
+    (this.#scopes ??= new Map()).set(scope.id, scope);
   }
 
   removeScope(id: number): void {
-    this.#scopes.set(id, null);
+    (this.#scopes ??= new Map()).set(id, null);
   }
 
   group(id: number): OpenGroup | undefined {
-    let open = this.#groups.get(id);
+    let open = this.#groups?.get(id);
     if (open === undefined) {
       const stored = get(this.before.groups, id);
       open = stored === undefined ? null : { ...stored, outcomes: new VecDraft(stored.outcomes), apart: new VecDraft(stored.apart), needs: stored.needs && new VecDraft(stored.needs) };
-      this.#groups.set(id, open);
+      (this.#groups ??= new Map()).set(id, open);
     }
     return open ?? undefined;
   }
 
   addGroup(group: OpenGroup): void {
-    this.#groups.set(group.id, group);
+    (this.#groups ??= new Map()).set(group.id, group);
   }
 
   removeGroup(id: number): void {
-    this.#groups.set(id, null);
+    (this.#groups ??= new Map()).set(id, null);
   }
 
   /** Every open branch scope and group: for the rare events that end something early. Linear in what is open. */
@@ -140,8 +140,8 @@ export class Draft {
     return this.#all(this.#groups, this.before.groups, (id) => this.group(id));
   }
 
-  #all<T>(touched: Map<number, T | null>, stored: Vec<unknown>, open: (id: number) => T | undefined): T[] {
-    const ids = new Set(touched.keys());
+  #all<T>(touched: Map<number, T | null> | undefined, stored: Vec<unknown>, open: (id: number) => T | undefined): T[] {
+    const ids = new Set(touched?.keys());
     for (const [id] of entries(stored)) ids.add(id);
     return [...ids].map(open).filter((found) => found !== undefined);
   }
@@ -158,12 +158,6 @@ export class Draft {
 
   /** Closes the draft. */
   done(): ExecutionContext {
-    const branches = new VecDraft(this.before.branches);
-    for (const [id, scope] of this.#scopes) if (scope === null) branches.delete(id);
-      else branches.set(id, scope);
-    const groups = new VecDraft(this.before.groups);
-    for (const [id, group] of this.#groups) if (group === null) groups.delete(id);
-      else groups.set(id, { ...group, outcomes: group.outcomes.done(), apart: group.apart.done(), needs: group.needs?.done() });
     return {
       workflow: this.before.workflow,
       run: this.run,
@@ -173,11 +167,12 @@ export class Draft {
       steps: this.steps,
       paused: this.paused,
       root: this.#root,
-      branches: branches.done(),
-      groups: groups.done(),
+      branches: this.#branchesDone(),
+      groups: this.#groupsDone(),
       inFlight: this.inFlight.done(),
       openMembers: this.openMembers,
       delayed: this.delayed.done(),
+      timed: this.before.timed || this.arm.length > 0,
       waits: this.waits.done(),
       signals: this.signals,
       channel: this.channel,
@@ -185,6 +180,22 @@ export class Draft {
       fragments: this.fragments,
       verdict: this.verdict,
     };
+  }
+
+  #branchesDone(): ExecutionContext['branches'] {
+    if (this.#scopes === undefined) return this.before.branches;
+    const branches = new VecDraft(this.before.branches);
+    for (const [id, scope] of this.#scopes) if (scope === null) branches.delete(id);
+      else branches.set(id, scope);
+    return branches.done();
+  }
+
+  #groupsDone(): ExecutionContext['groups'] {
+    if (this.#groups === undefined) return this.before.groups;
+    const groups = new VecDraft(this.before.groups);
+    for (const [id, group] of this.#groups) if (group === null) groups.delete(id);
+      else groups.set(id, { ...group, outcomes: group.outcomes.done(), apart: group.apart.done(), needs: group.needs?.done() });
+    return groups.done();
   }
 
   /** What the executor is told, or nothing. */

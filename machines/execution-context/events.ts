@@ -91,6 +91,8 @@ export interface Start {
   readonly ahead: boolean;
   readonly group?: number | undefined;
   readonly index?: number | undefined;
+  /** For those who watch: the member that it is, or whose branch it belongs to. */
+  readonly member?: { readonly id: NodeId; readonly index: number; readonly size: number } | undefined;
   /** The group whose backend executes it; absent: this process. */
   readonly within?: NodeId | undefined;
 }

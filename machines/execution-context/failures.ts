@@ -77,6 +77,7 @@ export function recoverInput(token: Token, error: SerializedError): Json {
     name,
     message,
     ...(code === undefined ? {} : { code }),
+    ...(typeof details?.['attempts'] === 'number' ? { attempts: details['attempts'] } : {}),
     ...(details === undefined ? {} : { details: details as Json }),
     ...(cause === undefined ? {} : { cause: { name: cause.name, message: cause.message } }),
     ...(token.input === undefined ? {} : { input: token.input }),

@@ -107,10 +107,10 @@ function results(group: OpenGroup, node: GroupNode): MemberResult[] {
 function outputOf(group: OpenGroup, node: GroupNode): Json {
   if (node.kind === 'each') {
     const list: Json[] = [];
-    for (let index = 0; index < group.size; index += 1) {
-      const cell = group.outcomes.get(index);
-      list.push(cell === undefined || 'error' in cell ? null : (cell[0] ?? null));
-    }
+    group.outcomes.forEach((cell, index) => {
+      while (list.length < index) list.push(null);
+      list.push('error' in cell ? null : (cell[0] ?? null));
+    });
     return list;
   }
   const sinks = node.kind === 'dag' ? sinksOf(node) : undefined;

@@ -31,6 +31,8 @@ export function enqueue(draft: Draft, token: Token): void {
     const home = draft.group(group);
     if (home === undefined) return;
     home.ready = push(home.ready, token);
+    // Until the group has a slot for it, the branch is as parked as it was.
+    if (scope !== undefined) scope.parked += 1;
     draft.agenda.add(home);
   } else if (scope !== undefined) {
     scope.queue = push(scope.queue, token);

@@ -9,9 +9,10 @@
  * 2. A failed attempt leaves nothing behind: its spawned tasks and channel writes are dropped.
  * 3. The retry budget is that of one execution; iterations and loops start a fresh one.
  */
-import { defaultMaxIterations, type NodeId, type TaskNode } from '../../src/core/graph.ts';
+import { defaultMaxIterations, type NodeId, type ParallelNode, type TaskNode } from '../../src/core/graph.ts';
 import { isRetryable, requestedDelayMs, retryDelayMs } from '../../src/core/retry.ts';
 import { InvariantError } from '../../src/core/errors.ts';
+import { isSingle } from './admit.ts';
 import { applyOperations } from './channel.ts';
 import type { Running, Token } from './context.ts';
 import type { Draft, OpenGroup } from './draft.ts';
@@ -73,17 +74,29 @@ function successor(draft: Draft, id: NodeId): NodeId {
   return next;
 }
 
+/** The hot path of a fan-out: no token, one entry in the outcomes per member. */
 function settleRange(draft: Draft, report: RangeReport): void {
   const group = draft.group(report.group);
   if (group === undefined) return;
-  const ids = memberNodes(draft, group);
-  report.indexes.forEach((index, at) => {
-    const cell = report.cells[at];
-    if (cell === undefined || !isOpen(draft, group, index)) return;
-    closeMember(draft, group);
-    draft.count(ids(index), 1);
-    memberEnded(draft, group.id, index, cell);
-  });
+  const { indexes, cells } = report;
+  const node = draft.node(group.parent.node);
+  const someApart = group.apart.size > 0;
+  let closed = 0;
+  for (let at = 0; at < indexes.length; at += 1) {
+    const index = indexes[at] as number;
+    const cell = cells[at];
+    if (cell === undefined || !(Number.isInteger(index) && index >= 0 && index < group.cursor) || closed >= group.open) continue;
+    if (node.kind === 'parallel' && !isRanged(draft, node, index)) continue;
+    if ((someApart && group.apart.get(index) !== undefined) || !group.outcomes.add(index, cell)) continue;
+    closed += 1;
+    if (node.kind === 'parallel') draft.count(node.members[index]?.entry ?? '', 1);
+  }
+  if (closed === 0) return;
+  if (node.kind === 'each') draft.count(node.body, closed);
+  group.open -= closed;
+  group.active -= closed;
+  draft.openMembers -= closed;
+  draft.agenda.add(group);
 }
 
 function settleMember(draft: Draft, report: MemberReport): void {
@@ -103,7 +116,15 @@ function settleMember(draft: Draft, report: MemberReport): void {
 
 /** A range member is open from the moment the cursor has passed it until it has an outcome or a token of its own. */
 function isOpen(draft: Draft, group: OpenGroup, index: number): boolean {
-  return group.open > 0 && index >= 0 && index < group.cursor && group.outcomes.get(index) === undefined && group.apart.get(index) === undefined && draft.verdict === null;
+  if (group.open === 0 || draft.verdict !== null || !Number.isInteger(index) || index < 0 || index >= group.cursor) return false;
+  if (group.outcomes.get(index) !== undefined || group.apart.get(index) !== undefined) return false;
+  const node = draft.node(group.parent.node);
+  return node.kind !== 'parallel' || isRanged(draft, node, index);
+}
+
+/** Branches stand beside range members in a parallel only: the members of an each are all alike. */
+function isRanged(draft: Draft, node: ParallelNode, index: number): boolean {
+  return isSingle(draft.node(node.members[index]?.entry ?? ''));
 }
 
 function closeMember(draft: Draft, group: OpenGroup): void {

@@ -55,6 +55,16 @@ function* walk<T>(node: Node<T>, level: number, base: number): Generator<readonl
   }
 }
 
+function visitAll<T>(node: Node<T>, level: number, base: number, visit: (value: T, key: number) => void): void {
+  for (let at = 0; at < node.length; at += 1) {
+    const child = node[at];
+    if (child === null || child === undefined) continue;
+    const key = base + at * 2 ** (BITS * level);
+    if (level === 0) visit(child as T, key);
+    else visitAll(child as Node<T>, level - 1, key, visit);
+  }
+}
+
 /** The values in ascending order of keys. */
 export function* values<T>(vec: Vec<T>): Generator<T> {
   for (const [, value] of entries(vec)) yield value;
@@ -66,7 +76,8 @@ export class VecDraft<T> {
   #size: number;
   #depth: number;
   #root: Open<T> | null = null;
-  readonly #owned = new Set<Open<T>>();
+  /** Arrays that this draft has made, and may change. Made late: most drafts of an event stay untouched. */
+  #owned: Set<Open<T>> | undefined;
   #leaf: Open<T> | null = null;
   #leafKey = -1;
 
@@ -95,6 +106,18 @@ export class VecDraft<T> {
     leaf[at] = value;
   }
 
+  /** Sets a key that is absent; says whether it was. */
+  add(key: number, value: T): boolean {
+    const leaf = this.#leafFor(key);
+    const at = key & MASK;
+    const before = leaf[at];
+    if (before !== null && before !== undefined) return false;
+    while (leaf.length < at) leaf.push(null);
+    leaf[at] = value;
+    this.#size += 1;
+    return true;
+  }
+
   delete(key: number): void {
     if (this.get(key) === undefined) return;
     const leaf = this.#leafFor(key);
@@ -105,7 +128,14 @@ export class VecDraft<T> {
 
   /** The present values, in ascending order of keys. */
   values(): T[] {
-    return this.#size === 0 ? [] : [...walk<T>((this.#root ?? this.#base.root) as Node<T>, this.#depth, 0)].map(([, value]) => value);
+    const list: T[] = [];
+    if (this.#size > 0) this.forEach((value) => list.push(value));
+    return list;
+  }
+
+  /** Calls `visit` for every value, in ascending order of keys. */
+  forEach(visit: (value: T, key: number) => void): void {
+    visitAll<T>((this.#root ?? this.#base.root) as Node<T>, this.#depth, 0, visit);
   }
 
   /** The Vec with all changes; the draft is spent. */
@@ -120,7 +150,7 @@ export class VecDraft<T> {
     if (this.#root === null) this.#root = this.#own(this.#base.root);
     while (key >>> (BITS * (this.#depth + 1)) !== 0) {
       const above: Open<T> = this.#root.length === 0 ? [] : [this.#root];
-      this.#owned.add(above);
+      (this.#owned ??= new Set()).add(above);
       this.#root = above;
       this.#depth += 1;
     }
@@ -138,9 +168,9 @@ export class VecDraft<T> {
   }
 
   #own(node: Node<T>): Open<T> {
-    if (this.#owned.has(node as Open<T>)) return node as Open<T>;
+    if (this.#owned?.has(node as Open<T>) === true) return node as Open<T>;
     const copy = node.slice() as Open<T>;
-    this.#owned.add(copy);
+    (this.#owned ??= new Set()).add(copy);
     return copy;
   }
 

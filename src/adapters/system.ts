@@ -8,7 +8,7 @@ export const systemClock: Clock = {
     const timer = setTimeout(fire, delayMs);
     return () => clearTimeout(timer);
   },
-  soon: typeof setImmediate === 'function' ? (run) => void setImmediate(run) : soonByMessage(),
+  soon: typeof setImmediate === 'function' ? soonByImmediate : soonByMessage(),
 };
 
 export const systemRandom: Random = { next: () => Math.random() };
@@ -16,22 +16,29 @@ export const systemRandom: Random = { next: () => Math.random() };
 /** Timers, sockets and `kill` work; worker threads do not (see adapters/threads). */
 export const systemEnvironment: Environment = { clock: systemClock, random: systemRandom, newId: () => nanoid(), backends: {} };
 
+function soonByImmediate(run: () => void): () => void {
+  const immediate = setImmediate(run);
+  return () => clearImmediate(immediate);
+}
+
 /** Browsers have no setImmediate, and their timers wait for 4 ms; a message to oneself comes in the next turn. */
 function soonByMessage(): Clock['soon'] {
-  let waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
   let channel: InstanceType<typeof MessageChannel> | undefined;
+  const open = (): InstanceType<typeof MessageChannel> => {
+    const made = new MessageChannel();
+    made.port1.addEventListener('message', () => {
+      const now = [...waiting];
+      waiting.clear();
+      for (const run of now) run();
+    });
+    made.port1.start();
+    return made;
+  };
   return (run) => {
-    waiting.push(run);
-    if (waiting.length > 1) return;
-    if (channel === undefined) {
-      channel = new MessageChannel();
-      channel.port1.addEventListener('message', () => {
-        const now = waiting;
-        waiting = [];
-        for (const each of now) each();
-      });
-      channel.port1.start();
-    }
-    channel.port2.postMessage(null);
+    const once = (): void => run();
+    waiting.add(once);
+    if (waiting.size === 1) (channel ??= open()).port2.postMessage(null);
+    return () => waiting.delete(once);
   };
 }

@@ -12,7 +12,7 @@ import { TaskchartError, nameClass, numberDetail, textDetail, textsDetail, Value
 import type { AnyCode, TaskchartErrorOptions } from './base-error.ts';
 import { isJsonArray } from './json.ts';
 import type { Json, JsonObject } from './json-type.ts';
-import { isObject, toSerializedError } from './serialize-error.ts';
+import { isObject, originalOf, toSerializedError } from './serialize-error.ts';
 import type { SerializedError } from './serialize-error.ts';
 
 export { TaskchartError, ValueError, isTaskchartError } from './base-error.ts';
@@ -257,8 +257,10 @@ const languageErrors: ReadonlyMap<string, ErrorConstructor> = new Map<string, Er
   ['URIError', URIError],
 ]);
 
-/** The error that the data describes: our classes and the language's own by name, with their fields and causes. */
+/** The error that the data describes: itself where this process made the data, else one of its class with its fields and causes. */
 export function reviveError(data: SerializedError): Error {
+  const original = originalOf(data);
+  if (original !== undefined) return original;
   const cause = data.cause === undefined ? undefined : reviveError(data.cause);
   const ours = data.code !== undefined && data.code.includes('/');
   const maker = ours ? (makers.get(data.name) ?? makers.get(makerNames.get(data.code) ?? '')) : undefined;

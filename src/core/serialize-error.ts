@@ -32,6 +32,14 @@ export function serializeError(thrown: unknown): SerializedError {
   return serialize(thrown, maxCauses, []);
 }
 
+/** The live errors behind data of this process: their stacks are worth more than a copy. No part of any state. */
+const originals = new WeakMap<SerializedError, Error>();
+
+/** The error itself, where the data was made in this process and has not been through JSON. */
+export function originalOf(data: SerializedError): Error | undefined {
+  return originals.get(data);
+}
+
 function serialize(thrown: unknown, causes: number, seen: unknown[]): SerializedError {
   // An Error, one of another realm, or an object that looks like one.
   if (typeof thrown !== 'object' || thrown === null) return wrapNonError(thrown);
@@ -45,7 +53,7 @@ function serialize(thrown: unknown, causes: number, seen: unknown[]): Serialized
   const first: unknown = isList(errors) ? read(errors, '0') : undefined;
   const cause = read(thrown, 'cause') ?? first;
   const inner = causes > 0 && cause !== undefined && cause !== null && !seen.includes(cause) ? serialize(cause, causes - 1, seen) : undefined;
-  return {
+  const data: SerializedError = {
     name: cut(readText(thrown, 'name') || 'Error', maxName),
     ...(code === undefined ? undefined : { code }),
     // A failed connection to several addresses is an AggregateError without a message; the first inner one says why.
@@ -54,6 +62,8 @@ function serialize(thrown: unknown, causes: number, seen: unknown[]): Serialized
     ...(details === undefined ? undefined : { details }),
     ...(inner === undefined ? undefined : { cause: inner }),
   };
+  if (thrown instanceof Error) originals.set(data, thrown);
+  return data;
 }
 
 function wrapNonError(thrown: unknown): SerializedError {

@@ -1,4 +1,13 @@
-/** `contract`: a task whose input and output are given by schemas, and whose function may live elsewhere. */
+/**
+ * `contract`: a task whose input and output are given by schemas, and whose function may live elsewhere.
+ *
+ * Owns: the types on both sides of the schemas, and the late function. Does not own: validating values (the run time does, at
+ * the task's border).
+ *
+ * Invariants
+ * 1. A contract gets its function once; every instance made by `.as` has it too, also where it came before the function.
+ * 2. Callers see the schemas' outside (input of `input`, output of `output`), the function sees the inside.
+ */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { DefinitionError } from '../core/errors.ts';
 import { checkId } from '../core/ids.ts';

@@ -1,4 +1,13 @@
-/** `dag` and `node`: an arbitrary acyclic graph, each node run once when all it needs is done. */
+/**
+ * `dag` and `node`: an arbitrary acyclic graph, each node run once when all it needs is done.
+ *
+ * Owns: the types that tie needs to inputs, and the checks. Does not own: the order in which nodes run (the machine's).
+ *
+ * Invariants
+ * 1. Every need names a node of the same dag, and there is no circle: a dag that exists can finish.
+ * 2. A node without needs gets the dag's input; one with needs gets exactly their outputs, by name.
+ * 3. The output holds the nodes that nobody needs.
+ */
 import { DefinitionError } from '../core/errors.ts';
 import { checkId } from '../core/ids.ts';
 import { badOption, nearestName, optionsObject } from '../core/options.ts';

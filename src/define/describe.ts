@@ -1,4 +1,12 @@
-/** A graph as an indented outline for people. */
+/**
+ * A graph as an indented outline for people.
+ *
+ * Owns: the wording. Does not own: the graph's meaning; programs read the graph itself.
+ *
+ * Invariants
+ * 1. Every node that can be reached has one line.
+ * 2. Linear in the number of nodes, without recursion.
+ */
 import type { Graph, GraphNode, NodeId, PolicyPlan } from '../core/graph.ts';
 
 interface Line {
@@ -10,8 +18,8 @@ interface Line {
 /** One line per node, in the order in which they run; what runs inside a group is indented. Linear, without recursion. */
 export function describe(graph: Graph): string {
   const lines = [`workflow ${graph.workflow}`];
-  const stack: Line[] = [{ depth: 1, label: '', node: graph.root }];
-  for (const id of [...graph.uses].reverse()) stack.unshift({ depth: 1, label: 'on demand: ', node: id });
+  const stack: Line[] = [...graph.uses].reverse().map((id) => ({ depth: 1, label: 'on demand: ', node: id }));
+  stack.push({ depth: 1, label: '', node: graph.root });
   const seen = new Set<NodeId>();
   for (let line = stack.pop(); line !== undefined; line = stack.pop()) {
     const node = line.node === undefined ? undefined : graph.nodes[line.node];

@@ -1,4 +1,13 @@
-/** Where a group's members run: the option, its checks, and the split into a plan (in the graph) and settings (not in it). */
+/**
+ * Where a group's members run.
+ *
+ * Owns: the option, its checks, and the split into a plan (part of the graph) and settings (not part of it). Does not own: the
+ * backends.
+ *
+ * Invariants
+ * 1. A backend's configuration may hold secrets: it is never in a graph, and no error shows one of its texts.
+ * 2. `direct` is one at a time.
+ */
 import { DefinitionError } from '../core/errors.ts';
 import type { BackendName, ExecutionPlan } from '../core/graph.ts';
 import { badOption, booleanOption, integerOption, oneOfOption, optionsObject, textOption } from '../core/options.ts';

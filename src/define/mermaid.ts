@@ -1,6 +1,8 @@
 /**
  * A graph as a Mermaid flowchart.
  *
+ * Owns: the text. Does not own: drawing it.
+ *
  * Invariants
  * 1. Ids in the text are our own (`n0`, `n1` …), and labels are escaped: no id or name can change the chart's structure.
  * 2. Linear, without recursion.

@@ -1,4 +1,12 @@
-/** `waitFor` and `sleep`: steps that park the run. */
+/**
+ * `waitFor` and `sleep`: steps that park the run.
+ *
+ * Owns: the steps and their types. Does not own: timers and the delivery of signals.
+ *
+ * Invariants
+ * 1. A wait's output is the signal's value, and not its input.
+ * 2. A sleep's output is its input; the types carry it through (`Passed` in step.ts).
+ */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { checkId } from '../core/ids.ts';
 import type { Json } from '../core/json-type.ts';

@@ -1,4 +1,12 @@
-/** Walking linked steps without recursion, and saying where in a definition something stands. */
+/**
+ * Walking linked steps, and saying where in a definition something stands.
+ *
+ * Owns: what is inside a piece, and paths for errors. Does not own: what is made of the pieces (compile.ts).
+ *
+ * Invariants
+ * 1. No recursion: definitions may be millions of steps long and thousands deep.
+ * 2. Paths are looked up only for an error, so compiling pays nothing for them.
+ */
 import type { ChainSpec, ListSpec, RecoverSpec, Spec } from './spec.ts';
 
 const none: readonly Spec[] = Object.freeze([]);

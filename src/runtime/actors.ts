@@ -3,6 +3,7 @@ import { fromCallback, type AnyActorRef } from 'xstate';
 import type { ArmCommand, ExecuteCommand, ExecutionEvent } from '../../machines/index.ts';
 import type { Environment } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
+import { Site } from './execution.ts';
 import { Executor } from './executor.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { Observers } from './observer.ts';
@@ -22,16 +23,17 @@ export interface RunLimits {
   readonly maxSteps?: number | undefined;
 }
 
-const attachments = new WeakMap<object, Attachment>();
+/** A property of the root actor and no WeakMap: with many runs, weak tables cost the collector more than the runs. */
+const attached = Symbol('taskchart.attachment');
 
 /** Ties a run's handle to the actor that it is about to start. */
 export function attach(actor: object, attachment: Attachment): void {
-  attachments.set(actor, attachment);
+  (actor as { [attached]?: Attachment })[attached] = attachment;
 }
 
 export function createActors(code: WorkflowCode, limits: RunLimits, standard: Environment) {
   const find = (self: { _parent?: AnyActorRef | undefined }): Attachment =>
-    (self._parent && attachments.get(self._parent)) ?? { runId: undefined, observers: new Observers(), environment: standard };
+    (self._parent as { [attached]?: Attachment } | undefined)?.[attached] ?? { runId: undefined, observers: new Observers(), environment: standard };
 
   const executor = fromCallback<ExecuteCommand>(({ self, sendBack, receive }) => {
     const attachment = find(self);
@@ -40,7 +42,7 @@ export function createActors(code: WorkflowCode, limits: RunLimits, standard: En
     const runId = attachment.runId ?? restoredId(self._parent) ?? environment.newId();
     const groups = new GroupExecutor(code, environment);
     groups.check();
-    const machine = new Executor({ code, environment, observers, runId, channel: {} }, groups, send);
+    const machine = new Executor(new Site(code, environment, observers, runId), groups, send);
     attachment.flush = () => machine.flush();
     receive((command) => machine.receive(command));
     let closed = false;

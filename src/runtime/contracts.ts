@@ -2,10 +2,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { ValueError } from '../core/errors.ts';
 import type { TaskImplementation } from '../define/definition.ts';
-import type { Invocation } from './invocation.ts';
 
 /** Runs an implementation between its schemas. What a schema refuses is a ValueError with the paths. */
-export async function validated(implementation: TaskImplementation, node: string, input: unknown, ctx: Invocation): Promise<unknown> {
+export async function validated(implementation: TaskImplementation, node: string, input: unknown, ctx: object): Promise<unknown> {
   const given = implementation.input === undefined ? input : await check(implementation.input, input, `input of "${node}"`);
   const result = await implementation.run?.(given as never, ctx as never);
   if (implementation.output === undefined || isControl(result)) return result;

@@ -1,23 +1,56 @@
 /** The pieces that a token's execution and a range member's have in common. */
 import { TaskTimeoutError, WorkflowCancelledError, reviveError } from '../core/errors.ts';
-import type { TaskNode } from '../core/graph.ts';
+import type { NodeId, TaskNode } from '../core/graph.ts';
 import type { Json } from '../core/json.ts';
 import { isRetryable } from '../core/retry.ts';
 import type { Outcome } from '../../machines/index.ts';
 import type { Backend, Environment, TaskNote } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
 import { unknownTask } from './errors.ts';
-import { Invocation, type Call } from './invocation.ts';
+import { Invocation, type Resolved, type Scene } from './invocation.ts';
 import type { Observers, TaskPlace } from './observer.ts';
 
 /** What all executions of a run share. */
-export interface Site {
+export class Site implements Scene {
   readonly code: WorkflowCode;
   readonly environment: Environment;
   readonly observers: Observers;
-  runId: string;
-  /** The newest channel that the machine has told of. */
-  channel: Readonly<Record<string, Json>>;
+  readonly runId: string;
+  channel: Readonly<Record<string, Json>> = {};
+
+  constructor(code: WorkflowCode, environment: Environment, observers: Observers, runId: string) {
+    this.code = code;
+    this.environment = environment;
+    this.observers = observers;
+    this.runId = runId;
+  }
+
+  get workflow(): string {
+    return this.code.workflow;
+  }
+
+  resolve(step: object, from: NodeId): Resolved {
+    return this.code.resolve(step, from);
+  }
+}
+
+/** One execution, with what identifies it to the machine. */
+export interface Job {
+  readonly place: TaskPlace;
+  readonly node: TaskNode;
+  readonly input: Json | undefined;
+  readonly id: number;
+  readonly index: number | undefined;
+  readonly hop: number;
+  /** Where it runs, if not here. */
+  readonly backend: Backend | undefined;
+}
+
+function invocationOf(site: Site, job: Job): Invocation {
+  const { place } = job;
+  const { task: node, attempt, iteration } = place;
+  const spot = { scene: site, note: (note: TaskNote) => tellNote(site, place, note), node, attempt, iteration, id: job.id, hop: job.hop };
+  return new Invocation(spot, job.input, job.index);
 }
 
 /** One execution that can be aborted. */
@@ -25,37 +58,23 @@ export interface Abortable {
   abort(reason: unknown): void;
 }
 
-export function callOf(site: Site, place: TaskPlace, input: Json | undefined): Call {
-  const { task: node, attempt, iteration, key } = place;
-  return {
-    runId: site.runId,
-    workflow: site.code.workflow,
-    node,
-    input,
-    attempt,
-    iteration,
-    key,
-    channel: site.channel,
-    resolve: (step, from) => site.code.resolve(step, from),
-    note: site.observers.watched ? (note) => tellNote(site, place, note) : undefined,
-  };
-}
-
 /**
  * Runs one execution by the slow road: with a time limit, on a backend, or watched. Resolves with the outcome; never
  * rejects. `register` is given the way to abort it.
  */
-export async function execute(site: Site, place: TaskPlace, node: TaskNode, input: Json | undefined, backend: Backend | undefined, register: (abortable: Abortable) => void): Promise<Outcome> {
+export async function execute(site: Site, job: Job, register: (abortable: Abortable) => void): Promise<Outcome> {
+  const { place, node } = job;
   const { clock } = site.environment;
   const startedAt = clock.now();
   if (site.observers.watched) site.observers.tell({ type: 'task.started', at: startedAt, ...place });
-  const outcome = await limited(site, place, node, input, backend, register);
+  const outcome = await limited(site, job, register);
   if (site.observers.watched) tellOutcome(site, place, node, outcome, clock.now() - startedAt);
   return outcome;
 }
 
-async function limited(site: Site, place: TaskPlace, node: TaskNode, input: Json | undefined, backend: Backend | undefined, register: (abortable: Abortable) => void): Promise<Outcome> {
-  const run = backend === undefined ? here(site, place, input) : remote(site, place, input, backend);
+async function limited(site: Site, job: Job, register: (abortable: Abortable) => void): Promise<Outcome> {
+  const { node, backend } = job;
+  const run = backend === undefined ? here(site, job) : remote(site, job, backend);
   register(run);
   const { timeoutMs } = node;
   if (timeoutMs === undefined) return run.outcome();
@@ -80,8 +99,9 @@ interface Runnable extends Abortable {
   fail(thrown: unknown): Outcome;
 }
 
-function here(site: Site, place: TaskPlace, input: Json | undefined): Runnable {
-  const invocation = new Invocation(callOf(site, place, input));
+function here(site: Site, job: Job): Runnable {
+  const invocation = invocationOf(site, job);
+  const { place } = job;
   const fail = (thrown: unknown): Outcome => invocation.fail(thrown, site.environment.random.next());
   return {
     fail,
@@ -98,9 +118,10 @@ function here(site: Site, place: TaskPlace, input: Json | undefined): Runnable {
   };
 }
 
-function remote(site: Site, place: TaskPlace, input: Json | undefined, backend: Backend): Runnable {
+function remote(site: Site, job: Job, backend: Backend): Runnable {
   const controller = new AbortController();
-  const invocation = new Invocation(callOf(site, place, input));
+  const invocation = invocationOf(site, job);
+  const { place, input } = job;
   const fail = (thrown: unknown): Outcome => invocation.fail(thrown, site.environment.random.next());
   return {
     fail,

@@ -12,7 +12,7 @@
 import { DefinitionError, TaskError, serializeError } from '../core/errors.ts';
 import type { Fragment, NodeId } from '../core/graph.ts';
 import { copyJson, toJson, type Json } from '../core/json.ts';
-import type { Outcome, Target } from '../../machines/index.ts';
+import { executionKey, type Outcome, type Target } from '../../machines/index.ts';
 import type { Channel, TaskContext, TaskLog } from '../define/context.ts';
 import type { Control } from '../define/step.ts';
 import { isStep } from '../define/spec.ts';
@@ -21,19 +21,26 @@ import { InvocationChannel } from './channel.ts';
 import type { TaskImplementation } from '../define/definition.ts';
 import { validated } from './contracts.ts';
 
-/** What an execution needs to know; shared by every place that executes tasks. */
-export interface Call {
+/** What all executions of a run share, as far as a task can see it. */
+export interface Scene {
   readonly runId: string;
   readonly workflow: string;
+  /** The newest channel that the machine has told of. */
+  readonly channel: Readonly<Record<string, Json>>;
+  /** Finds the node of a step that the task at `from` names. */
+  resolve(step: object, from: NodeId): Resolved;
+}
+
+/** What executions in one place have in common; a fan-out shares one among all its members. */
+export interface Spot {
+  readonly scene: Scene;
+  readonly note?: ((note: TaskNote) => void) | undefined;
   readonly node: NodeId;
-  readonly input: Json | undefined;
   readonly attempt: number;
   readonly iteration: number;
-  readonly key: string;
-  readonly channel: Readonly<Record<string, Json>>;
-  /** Finds the node of a step that the task names. */
-  readonly resolve: (step: object, from: NodeId) => Resolved;
-  readonly note: ((note: TaskNote) => void) | undefined;
+  /** Of the token, or of the group whose member it is. */
+  readonly id: number;
+  readonly hop: number;
 }
 
 export interface Resolved {
@@ -52,33 +59,43 @@ interface Effects {
   fragments?: Record<string, Fragment>;
 }
 
+/** No plain value: the task did something through `ctx`. */
+export const steered: unique symbol = Symbol('steered');
+
 const CONTROL: Control = Object.freeze({ '~control': 'taskchart' });
 
 export class Invocation implements TaskContext<unknown> {
-  readonly #call: Call;
+  readonly #spot: Spot;
+  readonly #input: Json | undefined;
+  readonly #index: number | undefined;
+  #settled = false;
   #effects: Effects | undefined;
   #abort: AbortController | undefined;
   #aborted: unknown;
-  #settled = false;
 
-  constructor(call: Call) {
-    this.#call = call;
+  /** `index`: of a group member that has no token. */
+  constructor(spot: Spot, input: Json | undefined, index: number | undefined) {
+    this.#spot = spot;
+    this.#input = input;
+    this.#index = index;
   }
 
   get runId(): string {
-    return this.#call.runId;
+    return this.#spot.scene.runId;
   }
   get taskId(): string {
-    return this.#call.node;
+    return this.#spot.node;
   }
   get attempt(): number {
-    return this.#call.attempt;
+    return this.#spot.attempt;
   }
   get iteration(): number {
-    return this.#call.iteration;
+    return this.#spot.iteration;
   }
   get idempotencyKey(): string {
-    return `${this.#call.runId}/${this.#call.key}`;
+    const { id, hop, scene } = this.#spot;
+    const place = this.#index === undefined ? { id } : { id: 0, group: id, index: this.#index };
+    return `${scene.runId}/${executionKey({ ...place, hop })}`;
   }
 
   get signal(): AbortSignal {
@@ -91,18 +108,18 @@ export class Invocation implements TaskContext<unknown> {
 
   get channel(): Channel {
     const effects = this.#steer('channel');
-    return (effects.channel ??= new InvocationChannel(this.#call.channel, () => this.#steer('channel')));
+    return (effects.channel ??= new InvocationChannel(this.#spot.scene.channel, () => this.#steer('channel')));
   }
 
   get log(): TaskLog {
     const write = (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, data?: unknown) => {
-      this.#call.note?.({ kind: 'log', level, message: String(message), data });
+      this.#spot.note?.({ kind: 'log', level, message: String(message), data });
     };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }
 
   progress(done: number, total?: number, note?: string): void {
-    this.#call.note?.({ kind: 'progress', done, total, note });
+    this.#spot.note?.({ kind: 'progress', done, total, note });
   }
 
   nextTask(step: object, ...input: unknown[]): void {
@@ -133,10 +150,20 @@ export class Invocation implements TaskContext<unknown> {
 
   /** Calls the function with its own copy of the input. Throws or rejects as the function does. */
   begin(implementation: TaskImplementation): unknown {
-    const input = copyJson(this.#call.input);
-    if (implementation.run === undefined) throw notImplemented(this.#call.node, this.#call.workflow);
+    const input = copyJson(this.#input);
+    if (implementation.run === undefined) throw notImplemented(this.#spot.node, this.#spot.scene.workflow);
     if (implementation.input === undefined && implementation.output === undefined) return implementation.run(input as never, this as never);
-    return validated(implementation, this.#call.node, input, this);
+    return validated(implementation, this.#spot.node, input, this);
+  }
+
+  /**
+   * The value of a function that has returned and used nothing of `ctx` that steers, as most do; otherwise `steered`,
+   * and `settle` says the rest. Throws ValueError for what JSON cannot carry.
+   */
+  plainValue(result: unknown): Json | undefined | typeof steered {
+    if (this.#effects !== undefined) return steered;
+    this.#settled = true;
+    return typeof result === 'number' && Number.isFinite(result) && result !== 0 ? result : this.#value(result);
   }
 
   /** The outcome of a function that has returned. Throws ValueError for what JSON cannot carry. */
@@ -170,7 +197,7 @@ export class Invocation implements TaskContext<unknown> {
 
   #steer(what: string): Effects {
     if (this.#settled) {
-      throw new TaskError('task/late-call', `ctx.${what} was used after task "${this.#call.node}" had settled, so it has no effect`, {
+      throw new TaskError('task/late-call', `ctx.${what} was used after task "${this.#spot.node}" had settled, so it has no effect`, {
         hint: 'await everything that uses ctx before the task returns',
       });
     }
@@ -179,9 +206,9 @@ export class Invocation implements TaskContext<unknown> {
 
   #target(effects: Effects, step: object, input: unknown, how: string): Target {
     if (!isStep(step)) {
-      throw new DefinitionError('definition/not-a-step', `ctx.${how} in task "${this.#call.node}" needs a step, such as a task`, { hint: 'pass the step itself, not its id' });
+      throw new DefinitionError('definition/not-a-step', `ctx.${how} in task "${this.#spot.node}" needs a step, such as a task`, { hint: 'pass the step itself, not its id' });
     }
-    const { node, fragments } = this.#call.resolve(step, this.#call.node);
+    const { node, fragments } = this.#spot.scene.resolve(step, this.#spot.node);
     if (fragments !== undefined) effects.fragments = { ...effects.fragments, ...fragments };
     const value = toJson(input, `input of ${how}("${node}")`);
     return value === undefined ? { node } : { node, input: value };
@@ -190,7 +217,7 @@ export class Invocation implements TaskContext<unknown> {
   #value(result: unknown): Json | undefined {
     if (result === undefined || result === CONTROL) return undefined;
     if (typeof result === 'object' && result !== null && isStep(result)) {
-      throw new TaskError('task/bad-result', `task "${this.#call.node}" returned a step instead of a value`, {
+      throw new TaskError('task/bad-result', `task "${this.#spot.node}" returned a step instead of a value`, {
         hint: 'a step is not run by returning it: use ctx.nextTask(step), ctx.goto(step), or compose it with .to(step)',
       });
     }
@@ -198,7 +225,8 @@ export class Invocation implements TaskContext<unknown> {
   }
 
   #cancelled(reason: string | undefined): Outcome {
-    const { node, workflow, runId } = this.#call;
+    const { node, scene } = this.#spot;
+    const { workflow, runId } = scene;
     return {
       kind: 'cancel',
       error: {

@@ -15,7 +15,7 @@ export class Outbox {
   readonly #collect: () => void;
   #reports: Report[] = [];
   #range: { group: number; indexes: number[]; cells: Boxed[] } | undefined;
-  #scheduled = false;
+  #unschedule: (() => void) | undefined;
   #closed = false;
 
   /** `collect` is called before each batch leaves: it may still add to it. */
@@ -48,10 +48,9 @@ export class Outbox {
 
   /** Sees to a flush in a later turn. */
   schedule(): void {
-    if (this.#scheduled || this.#closed) return;
-    this.#scheduled = true;
-    this.#clock.soon(() => {
-      this.#scheduled = false;
+    if (this.#unschedule !== undefined || this.#closed) return;
+    this.#unschedule = this.#clock.soon(() => {
+      this.#unschedule = undefined;
       this.flush();
     });
   }
@@ -60,6 +59,7 @@ export class Outbox {
   flush(): void {
     if (this.#closed) return;
     this.#collect();
+    this.#drop();
     if (this.#reports.length === 0) return;
     const reports = this.#reports;
     this.#reports = [];
@@ -70,5 +70,12 @@ export class Outbox {
   close(): void {
     this.#closed = true;
     this.#reports = [];
+    this.#drop();
+  }
+
+  /** A turn that is not needed any more would keep the whole run in memory until it comes. */
+  #drop(): void {
+    this.#unschedule?.();
+    this.#unschedule = undefined;
   }
 }

@@ -10,7 +10,7 @@ import { defaultMaxIterations, type NodeId, type TaskNode } from '../core/graph.
 import type { Json } from '../core/json.ts';
 import { executionKey, type Outcome, type Start } from '../../machines/index.ts';
 import type { Backend } from '../ports.ts';
-import { abortedReason, callOf, execute, type Abortable, type Site } from './execution.ts';
+import { abortedReason, execute, type Abortable, type Site } from './execution.ts';
 import { unknownTask } from './errors.ts';
 import { Invocation } from './invocation.ts';
 import type { TaskPlace } from './observer.ts';
@@ -88,18 +88,17 @@ export class TokenRun {
 
   async #execute(): Promise<Outcome> {
     const { site } = this.#host;
+    const { id, group, index } = this.#start;
     const node = site.code.node(this.#node);
     const implementation = site.code.implementation(this.#node);
-    const place = this.#place();
-    if (node?.kind !== 'task' || implementation === undefined) {
-      return new Invocation(callOf(site, place, this.#input)).fail(unknownTask(site.code, this.#node), 0);
+    if (node?.kind === 'task' && implementation !== undefined && (node.timeoutMs !== undefined || this.#backend !== undefined || site.observers.watched)) {
+      const job = { place: this.#place(), node, input: this.#input, id: group ?? id, index, hop: this.#hop, backend: this.#backend };
+      return execute(site, job, (running) => (this.#running = running));
     }
-    if (node.timeoutMs !== undefined || this.#backend !== undefined || site.observers.watched) {
-      return execute(site, place, node, this.#input, this.#backend, (running) => (this.#running = running));
-    }
-    const invocation = new Invocation(callOf(site, place, this.#input));
+    const invocation = new Invocation({ scene: site, node: this.#node, attempt: this.#attempt, iteration: this.#iteration, id: group ?? id, hop: this.#hop }, this.#input, index);
     this.#running = invocation;
     try {
+      if (implementation === undefined) throw unknownTask(site.code, this.#node);
       return invocation.settle(await invocation.begin(implementation));
     } catch (thrown) {
       return invocation.fail(thrown, site.environment.random.next());
@@ -107,8 +106,8 @@ export class TokenRun {
   }
 
   #place(): TaskPlace {
-    const { id, group, index } = this.#start;
-    return { task: this.#node, key: executionKey({ id, hop: this.#hop, group, index }), attempt: this.#attempt, iteration: this.#iteration };
+    const { id, group, index, member } = this.#start;
+    return { task: this.#node, key: executionKey({ id, hop: this.#hop, group, index }), attempt: this.#attempt, iteration: this.#iteration, ...(member && { group: member }) };
   }
 
   /** Takes the move itself where it may: then the machine hears of it with the next batch. */

@@ -8,7 +8,6 @@ import { createActor, type InspectionEvent, type Observer, type Snapshot } from 
 import { diffGraphs, graphMismatch, parseCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
 import { CheckpointError } from '../core/errors.ts';
 import { checkId } from '../core/ids.ts';
-import { toJson } from '../core/json.ts';
 import { integerOption, optionsObject } from '../core/options.ts';
 import { nodeHash } from '../define/graph-hash.ts';
 import { WorkflowStep, type WorkflowOptions } from '../define/workflow.ts';
@@ -90,7 +89,6 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
       const bound = this.with({ concurrency: checked.concurrency, maxSteps: checked.maxSteps });
       return bound.start(...([input, others] as unknown as StartArguments<I>));
     }
-    toJson(input, `input of workflow "${this.#code.workflow}"`);
     return this.#launch(options.runId ?? this.#environment.newId(), options, { input }, 0);
   }
 
@@ -111,6 +109,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     new GroupExecutor(this.#code, this.#environment).check();
     const attachment: Attachment = { runId: id, observers: new Observers(), environment: { ...this.#environment, clock, random } };
     const actor = createActor(this.machine as unknown as ExecutionContextMachine, { id, ...given, ...(inspect && { inspect }) });
+    refuseBadInput(actor.getSnapshot());
     attach(actor, attachment);
     const run = new ActorRun<O>(id, actor, this.#code, attachment, seq);
     actor.start();
@@ -173,6 +172,11 @@ function checkStart(workflow: string, options: StartOptions): RunLimits | { conc
     concurrency: concurrency === undefined ? undefined : integerOption(`${where}.concurrency`, concurrency, 1),
     maxSteps: maxSteps === undefined ? undefined : integerOption(`${where}.maxSteps`, maxSteps, 1),
   } as RunLimits;
+}
+
+/** The machine checks its own input when it is made; here that becomes an error of `start` itself. */
+function refuseBadInput(snapshot: { readonly status: string; readonly error?: unknown; readonly context?: unknown }): void {
+  if (snapshot.status === 'error' && snapshot.context === undefined) throw snapshot.error;
 }
 
 function cancelWith(signal: AbortSignal, run: Run<unknown>): void {

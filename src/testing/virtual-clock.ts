@@ -28,12 +28,21 @@ export class VirtualClock implements Clock {
     return () => this.#timers.delete(id);
   }
 
-  soon(run: () => void): void {
+  soon(run: () => void): () => void {
     this.#soon += 1;
-    setTimeout(() => {
-      this.#soon -= 1;
-      run();
+    let open = true;
+    const close = (): boolean => {
+      const wasOpen = open;
+      if (open) this.#soon -= 1;
+      open = false;
+      return wasOpen;
+    };
+    const timer = setTimeout(() => {
+      if (close()) run();
     }, 0);
+    return () => {
+      if (close()) clearTimeout(timer);
+    };
   }
 
   /** When the next timer is due, if there is one. */
