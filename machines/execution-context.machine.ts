@@ -10,8 +10,9 @@
  * 3. Only a verdict in the context leads to a final state; the internal events that point there are guarded by it.
  * 4. A run that failed or was cancelled ends with status `error`, so that `toPromise` rejects and `onError` of an
  *    invoking machine fires; its value still says `failed` or `cancelled`.
+ * 5. A run that is restored has its actors, also from a snapshot that was taken after `stop()`, which has none of them.
  */
-import { enqueueActions, fromCallback, setup, type AnyStateMachine } from 'xstate';
+import { enqueueActions, fromCallback, setup, type AnyStateMachine, type Snapshot } from 'xstate';
 import { reviveError } from '../src/core/errors.ts';
 import type { Json } from '../src/core/json.ts';
 import { initialContext, type ExecutionContext } from './execution-context/context.ts';
@@ -37,9 +38,10 @@ export function createExecutionContextMachine<I = unknown, O = Json | undefined>
     actions: {
       advance: enqueueActions(({ context, event, enqueue }) => {
         const next = step(plan, context, event);
-        enqueue.assign(() => next.context); // a function's result is taken whole; of an object, XState looks at every property twice
+        enqueue.assign(() => next.context);
         if (next.execute !== undefined) enqueue.sendTo('executor', next.execute);
-        if (next.arm !== undefined) {
+        // A time that came and went within one event is nobody's business.
+        if (next.arm !== undefined && next.context.timed) {
           // Most runs never wait for a time; a run's first due time starts the timers, whose READY is told of all.
           if (context.timed) enqueue.sendTo('timers', next.arm);
           else enqueue.spawnChild('timers', { id: 'timers' });
@@ -104,7 +106,7 @@ function isWaiting(context: ExecutionContext): boolean {
 function endingInError<M extends AnyStateMachine>(machine: M): M {
   const { transition, restoreSnapshot, provide } = machine;
   machine.transition = (...args) => finished(transition.apply(machine, args));
-  machine.restoreSnapshot = (...args) => finished(restoreSnapshot.apply(machine, args));
+  machine.restoreSnapshot = (snapshot, ...rest) => finished(restoreSnapshot.apply(machine, [withActors(snapshot), ...rest]));
   machine.provide = (...args) => endingInError(provide.apply(machine, args));
   return machine;
 }
@@ -113,4 +115,12 @@ function finished<S extends { readonly status: string; readonly context: Executi
   const verdict = snapshot.context?.verdict;
   if (snapshot.status === 'active' || verdict === null || verdict === undefined || verdict.kind === 'completed') return snapshot;
   return { ...snapshot, status: 'error', output: undefined, error: reviveError(verdict.error) };
+}
+
+/** Invariant 5. READY tells an actor that was not there before everything it needs. */
+function withActors<S extends Snapshot<unknown>>(snapshot: S): S {
+  const { status, context, children } = snapshot as S & { readonly context?: ExecutionContext; readonly children?: object };
+  if (status !== 'active' && status !== 'stopped') return snapshot;
+  const fresh = (src: string) => ({ [src]: { src, snapshot: { status: 'active' }, syncSnapshot: false } });
+  return { ...snapshot, status: 'active', children: { ...fresh('executor'), ...(context?.timed === true ? fresh('timers') : {}), ...children } };
 }

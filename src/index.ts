@@ -1,5 +1,5 @@
 /** taskchart: typed task graphs that run as XState v5 actors. */
-import { systemEnvironment } from './adapters/system.ts';
+import { nodeEnvironment } from './adapters/node.ts';
 import type { Step, Through } from './define/step.ts';
 import type { WorkflowOptions } from './define/workflow.ts';
 import { Workflow } from './runtime/workflow.ts';
@@ -16,7 +16,7 @@ export { channelKey } from './define/channel.ts';
 
 /** A workflow: a composed graph under an id, ready to run, to embed, or to be a step of another. */
 export function workflow<const Id extends string, I, O>(id: Id, root: Step<I, O>, options?: WorkflowOptions): Workflow<Id, I, Through<O, I>> {
-  return new Workflow<Id, I, Through<O, I>>(systemEnvironment, id, root as Step<I, Through<O, I>>, options);
+  return new Workflow<Id, I, Through<O, I>>(nodeEnvironment, id, root as Step<I, Through<O, I>>, options);
 }
 
 // Types of composing

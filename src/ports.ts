@@ -17,17 +17,27 @@ export interface Random {
   next(): number;
 }
 
-/** One execution, as it is handed to where it runs. Plain JSON but for the signal. */
-export interface TaskCall {
+/** A task in the graph of a workflow. */
+export interface TaskName {
   readonly workflow: string;
-  readonly runId: string;
   readonly node: string;
+}
+
+/** One execution, as it is handed to where it runs. Plain JSON but for the signal and the functions. */
+export interface TaskCall extends TaskName {
+  /** The same task as the workflows embedded around it name it, outermost first: where it runs, only one of them may be known. */
+  readonly embedded: readonly TaskName[];
+  /** False for a step that the workflow's graph does not have: the run met it on its way. */
+  readonly declared: boolean;
+  readonly runId: string;
   readonly input: unknown;
   readonly attempt: number;
   readonly iteration: number;
   readonly idempotencyKey: string;
   readonly channel: Readonly<Record<string, unknown>>;
   readonly signal: AbortSignal;
+  /** To be called when the function begins, after any queue: the task's time limit counts from there. Not once `run` has settled. */
+  readonly started: () => void;
   readonly note: (note: TaskNote) => void;
 }
 
@@ -45,8 +55,11 @@ export interface Backend {
   run(call: TaskCall): Promise<unknown>;
 }
 
-/** Makes a backend from a group's `backendConfig`; called at most once per configuration. */
-export type BackendFactory = (settings: unknown) => Backend;
+/**
+ * Makes a backend from a group's `backendConfig`. Called for every use of a group, so what is costly is kept by the factory,
+ * once per configuration. Nothing: the calling thread executes the tasks itself, as with `local`.
+ */
+export type BackendFactory = (settings: unknown) => Backend | undefined;
 
 /** Everything that the runtime takes from outside. */
 export interface Environment {

@@ -14,6 +14,7 @@
 import type { Fragment, NodeId } from '../../src/core/graph.ts';
 import { toJson, type Json } from '../../src/core/json.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
+import type { Boxed, Cell } from './cells.ts';
 import { emptyFifo, push, type Fifo } from './queue.ts';
 import { emptyVec, type Vec } from './vec.ts';
 
@@ -67,12 +68,6 @@ export interface Scope {
   /** The output of the last step on the main path, boxed: `[]` is "no value". */
   readonly output?: Boxed | undefined;
 }
-
-/** A value in a place where JSON has no "no value". */
-export type Boxed = readonly [] | readonly [Json];
-
-/** A member's outcome as it is stored. */
-export type Cell = Boxed | { readonly error: SerializedError };
 
 /** A group, each or dag that is under way. A fan-out is a range: items once, a cursor, the outcomes. */
 export interface Group {

@@ -11,7 +11,8 @@
  */
 import type { GraphNode, NodeId } from '../../src/core/graph.ts';
 import { InvariantError } from '../../src/core/errors.ts';
-import type { Cell, Delayed, ExecutionContext, Group, Running, Scope, Token, Verdict, Waiting } from './context.ts';
+import type { Cell } from './cells.ts';
+import type { Delayed, ExecutionContext, Group, Running, Scope, Token, Verdict, Waiting } from './context.ts';
 import type { ArmCommand, ExecuteCommand, RangeStart, Start } from './events.ts';
 import type { Plan } from './plan.ts';
 import { VecDraft, entries, get, type Vec } from './vec.ts';

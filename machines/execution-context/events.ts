@@ -7,7 +7,8 @@
 import type { Fragment, NodeId } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
-import type { Boxed, RunFacts } from './context.ts';
+import type { Value } from './cells.ts';
+import type { RunFacts } from './context.ts';
 
 export type ChannelOperation =
   | { readonly op: 'set'; readonly key: string; readonly value: Json }
@@ -54,7 +55,7 @@ export interface TokenReport {
 export interface RangeReport {
   readonly group: number;
   readonly indexes: readonly number[];
-  readonly cells: readonly Boxed[];
+  readonly cells: readonly Value[];
 }
 
 /** A range member's outcome that is not a plain value. */

@@ -13,7 +13,8 @@ import type { SerializedError } from '../../src/core/errors.ts';
 import type { DagNode, GroupNode, MemberResult, PolicyPlan } from '../../src/core/graph.ts';
 import { preview, type Json } from '../../src/core/json.ts';
 import { decide, failsFast, type Tally } from '../../src/core/policies.ts';
-import type { Cell, Token } from './context.ts';
+import { isFailure, valueOf, type Cell } from './cells.ts';
+import type { Token } from './context.ts';
 import type { Draft, OpenGroup } from './draft.ts';
 import { taskProblem } from './failures.ts';
 import { readyMember } from './members.ts';
@@ -80,7 +81,7 @@ function tallyOf(group: OpenGroup, node: GroupNode): Tally {
     failed: group.failed,
     hasFailed: (id) => {
       const cell = node.kind === 'each' ? undefined : group.outcomes.get(node.members.findIndex((member) => member.id === id));
-      return cell !== undefined && 'error' in cell;
+      return cell !== undefined && isFailure(cell);
     },
     results: () => results(group, node),
   };
@@ -96,10 +97,13 @@ function results(group: OpenGroup, node: GroupNode): MemberResult[] {
     const cell = group.outcomes.get(index);
     if (cell === undefined) continue;
     const id = memberId(node, index);
-    if ('error' in cell) {
+    if (isFailure(cell)) {
       const { name, code, message } = cell.error;
       list.push({ id, ok: false, error: { name, message, ...(code === undefined ? {} : { code }) } });
-    } else list.push({ id, ok: true, ...(cell.length === 1 ? { value: cell[0] } : {}) });
+      continue;
+    }
+    const value = valueOf(cell);
+    list.push({ id, ok: true, ...(value === undefined ? {} : { value }) });
   }
   return list;
 }
@@ -109,7 +113,7 @@ function outputOf(group: OpenGroup, node: GroupNode): Json {
     const list: Json[] = [];
     group.outcomes.forEach((cell, index) => {
       while (list.length < index) list.push(null);
-      list.push('error' in cell ? null : (cell[0] ?? null));
+      list.push(isFailure(cell) ? null : (valueOf(cell) ?? null));
     });
     return list;
   }
@@ -117,8 +121,9 @@ function outputOf(group: OpenGroup, node: GroupNode): Json {
   const output: Record<string, Json> = {};
   node.members.forEach((member, index) => {
     const cell = group.outcomes.get(index);
-    if (cell === undefined || 'error' in cell || cell.length === 0) return;
-    if (sinks === undefined || sinks.has(member.id)) output[member.id] = cell[0];
+    if (cell === undefined || isFailure(cell) || sinks?.has(member.id) === false) return;
+    const value = valueOf(cell);
+    if (value !== undefined) output[member.id] = value;
   });
   return output;
 }
@@ -130,7 +135,7 @@ function sinksOf(node: DagNode): Set<string> {
 }
 
 function firstError(group: OpenGroup): SerializedError {
-  return (group.outcomes.values().find((cell) => 'error' in cell) as { error: SerializedError }).error;
+  return (group.outcomes.values().find(isFailure) as { readonly error: SerializedError }).error;
 }
 
 function groupError(draft: Draft, group: OpenGroup, node: GroupNode, reason: string): SerializedError {

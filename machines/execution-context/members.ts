@@ -2,7 +2,7 @@
 import { InvariantError } from '../../src/core/errors.ts';
 import type { DagNode } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
-import type { Cell } from './context.ts';
+import { isFailure, valueOf, type Cell } from './cells.ts';
 import type { Draft, OpenGroup } from './draft.ts';
 import { push } from './queue.ts';
 
@@ -12,7 +12,7 @@ export function memberEnded(draft: Draft, groupId: number, index: number, cell: 
   if (group === undefined || group.outcomes.get(index) !== undefined) return;
   group.outcomes.set(index, cell);
   if (heldSlot) group.active -= 1;
-  if ('error' in cell) group.failed += 1;
+  if (isFailure(cell)) group.failed += 1;
   else if (group.needs !== undefined) releaseDependants(draft, group, index);
   draft.agenda.add(group);
 }
@@ -36,7 +36,8 @@ export function readyMember(draft: Draft, group: OpenGroup, node: DagNode, index
     for (const at of draft.plan.dag(node).needs[index] ?? []) {
       const cell = group.outcomes.get(at);
       const needed = node.members[at];
-      if (needed !== undefined && cell !== undefined && !('error' in cell) && cell.length === 1) given[needed.id] = cell[0];
+      const value = cell === undefined || isFailure(cell) ? undefined : valueOf(cell);
+      if (needed !== undefined && value !== undefined) given[needed.id] = value;
     }
     input = given;
   }

@@ -9,19 +9,16 @@
  * 2. A scope is done when nothing of it is queued, running or parked; its output is that of its main path.
  * 3. Nothing of an ended scope or group stays open: its tokens leave every collection in the same event.
  */
-import type { GraphNode } from '../../src/core/graph.ts';
+import type { GraphNode, GroupNode } from '../../src/core/graph.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
 import type { Json } from '../../src/core/json.ts';
-import type { Boxed, Token, Verdict } from './context.ts';
-import { moved, type Draft, type OpenScope } from './draft.ts';
+import { boxed, cellOf, type Boxed } from './cells.ts';
+import type { Token, Verdict } from './context.ts';
+import { moved, type Draft, type OpenGroup, type OpenScope } from './draft.ts';
 import type { Target } from './events.ts';
 import { recoverInput } from './failures.ts';
 import { memberEnded } from './members.ts';
 import { emptyFifo, push } from './queue.ts';
-
-export function boxed(value: Json | undefined): Boxed {
-  return value === undefined ? [] : [value];
-}
 
 /** Puts a token at the back of its scope's queue (or of its group's, where it has no scope). */
 export function enqueue(draft: Draft, token: Token): void {
@@ -68,13 +65,15 @@ export function leave(draft: Draft, token: Token): void {
 export function withScope(draft: Draft, token: Token): Token {
   if (token.group === undefined || token.index === undefined) return token;
   const group = draft.group(token.group);
+  const slot = group === undefined || !isOverfull(draft, group);
+  if (group !== undefined && !slot) group.active -= 1;
   const scope: OpenScope = {
     id: draft.newId(),
     owner: { kind: 'member', group: token.group, index: token.index },
     queue: emptyFifo(),
     running: 0,
     parked: 0,
-    slot: true,
+    slot,
     within: group?.parent.node,
   };
   draft.addScope(scope);
@@ -82,10 +81,15 @@ export function withScope(draft: Draft, token: Token): Token {
   return { ...token, scope: scope.id, group: undefined, index: undefined };
 }
 
+/** Members that were only granted ahead fill the group: whoever leaves the range must wait for a slot like the others. */
+function isOverfull(draft: Draft, group: OpenGroup): boolean {
+  return group.active > (draft.node(group.parent.node) as GroupNode).execution.concurrency;
+}
+
 /** The step at which a token stands has ended with a value. */
 export function completeStep(draft: Draft, token: Token, node: GraphNode, value: Json | undefined, spawned: readonly Target[] = []): void {
   if (token.group !== undefined && token.index !== undefined && spawned.length === 0 && node.next === undefined) {
-    memberEnded(draft, token.group, token.index, boxed(value));
+    memberEnded(draft, token.group, token.index, cellOf(value));
     return;
   }
   const here = withScope(draft, token);
@@ -141,7 +145,7 @@ function failScope(draft: Draft, id: number, error: SerializedError): void {
 export function completeScope(draft: Draft, scope: OpenScope, output: Boxed): void {
   if (scope.owner.kind === 'run') return conclude(draft, { kind: 'completed', output });
   endScope(draft, scope);
-  if (scope.owner.kind === 'member') return memberEnded(draft, scope.owner.group, scope.owner.index, output, scope.slot);
+  if (scope.owner.kind === 'member') return memberEnded(draft, scope.owner.group, scope.owner.index, cellOf(output[0]), scope.slot);
   const { token } = scope.owner;
   leave(draft, token);
   completeStep(draft, token, draft.node(token.node), output[0]);

@@ -19,7 +19,8 @@ import type { Draft, OpenGroup } from './draft.ts';
 import type { MemberReport, Outcome, RangeReport, Report, TokenReport } from './events.ts';
 import { iterationLimit, lastFailure, taskProblem } from './failures.ts';
 import { memberEnded } from './members.ts';
-import { boxed, completeScope, completeStep, conclude, enqueue, failStep, goTo, leave, withScope } from './scopes.ts';
+import { boxed, cellOf, isValue } from './cells.ts';
+import { completeScope, completeStep, conclude, enqueue, failStep, goTo, leave, withScope } from './scopes.ts';
 import { park } from './waits.ts';
 
 /** Takes in one batch, in the order in which the executor saw the outcomes. */
@@ -85,7 +86,7 @@ function settleRange(draft: Draft, report: RangeReport): void {
   for (let at = 0; at < indexes.length; at += 1) {
     const index = indexes[at] as number;
     const cell = cells[at];
-    if (cell === undefined || !(Number.isInteger(index) && index >= 0 && index < group.cursor) || closed >= group.open) continue;
+    if (!isValue(cell) || !(Number.isInteger(index) && index >= 0 && index < group.cursor) || closed >= group.open) continue;
     if (node.kind === 'parallel' && !isRanged(draft, node, index)) continue;
     if ((someApart && group.apart.get(index) !== undefined) || !group.outcomes.add(index, cell)) continue;
     closed += 1;
@@ -147,6 +148,7 @@ function ended(draft: Draft, token: Token, end: Outcome): void {
   if (end.kind === 'failed') return failed(draft, token, node, end);
   const misfit = end.channel === undefined ? undefined : applyOperations(draft, end.channel);
   if (misfit !== undefined) {
+    if (node.recover !== undefined) setApart(draft, token);
     const message = `task "${token.node}" of workflow "${draft.before.workflow}": ${misfit}`;
     return failStep(draft, token, node, taskProblem(draft, token, 'task/channel', message, 'use one kind of value for each key'));
   }
@@ -181,7 +183,7 @@ function iterate(draft: Draft, token: Token, node: TaskNode, end: Extract<Outcom
 }
 
 function terminate(draft: Draft, token: Token, end: Extract<Outcome, { kind: 'terminate' }>): void {
-  if (token.group !== undefined && token.index !== undefined) return memberEnded(draft, token.group, token.index, boxed(end.output));
+  if (token.group !== undefined && token.index !== undefined) return memberEnded(draft, token.group, token.index, cellOf(end.output));
   const scope = draft.scope(token.scope);
   if (scope !== undefined) completeScope(draft, scope, boxed(end.output));
 }

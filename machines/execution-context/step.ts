@@ -2,13 +2,14 @@
 import type { SerializedError } from '../../src/core/errors.ts';
 import { toJson } from '../../src/core/json.ts';
 import { admit } from './admit.ts';
+import { boxed } from './cells.ts';
 import type { ExecutionContext, RunFacts } from './context.ts';
 import { Draft } from './draft.ts';
 import type { ArmCommand, ExecuteCommand, ExecutionEvent } from './events.ts';
 import { cancelled } from './failures.ts';
 import { rearm, restart } from './inflight.ts';
 import type { Plan } from './plan.ts';
-import { boxed, conclude } from './scopes.ts';
+import { conclude } from './scopes.ts';
 import { settle } from './settle.ts';
 import { due, signalled } from './waits.ts';
 

@@ -8,7 +8,10 @@
  * 1. A Vec value never changes; changes are made on a draft, which copies what it touches once, and gives a new Vec.
  * 2. Absent is `null` or `undefined` (JSON turns one into the other); values are never either.
  * 3. `size` is the number of values. A subtree without values is absent.
+ * 4. Keys are whole numbers from 0 to 2 ** 30 - 1.
  */
+import { InvariantError } from '../../src/core/errors.ts';
+
 export interface Vec<T> {
   readonly size: number;
   /** Levels below the root: 0 means that the root holds values. */
@@ -22,6 +25,8 @@ type Open<T> = (Open<T> | T | null | undefined)[];
 const BITS = 5;
 const WIDTH = 1 << BITS;
 const MASK = WIDTH - 1;
+/** Six levels take all keys below 2 ** 30; one more would not fit the shifts of 32-bit numbers. */
+const DEEPEST = 5;
 const EMPTY: Vec<never> = Object.freeze({ size: 0, depth: 0, root: Object.freeze([]) }) as Vec<never>;
 
 /** The map without values. */
@@ -149,6 +154,7 @@ export class VecDraft<T> {
     if (this.#leafKey === key >>> BITS && this.#leaf !== null) return this.#leaf;
     if (this.#root === null) this.#root = this.#own(this.#base.root);
     while (key >>> (BITS * (this.#depth + 1)) !== 0) {
+      if (this.#depth === DEEPEST) throw new InvariantError('invariant/too-many-ids', `${key} is beyond the ids that a run can give out`);
       const above: Open<T> = this.#root.length === 0 ? [] : [this.#root];
       (this.#owned ??= new Set()).add(above);
       this.#root = above;

@@ -1,6 +1,7 @@
 /** Steps that take no slot while they last: a sleep until a time, a wait until a signal. */
 import type { SleepNode, WaitNode } from '../../src/core/graph.ts';
-import type { Boxed, Delayed, Token } from './context.ts';
+import type { Boxed } from './cells.ts';
+import type { Delayed, Token } from './context.ts';
 import type { Draft, OpenScope } from './draft.ts';
 import { completeStep, enqueue, failStep } from './scopes.ts';
 import { taskProblem } from './failures.ts';

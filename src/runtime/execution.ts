@@ -4,7 +4,7 @@ import type { NodeId, TaskNode } from '../core/graph.ts';
 import type { Json } from '../core/json.ts';
 import { isRetryable } from '../core/retry.ts';
 import type { Outcome } from '../../machines/index.ts';
-import type { Backend, Environment, TaskNote } from '../ports.ts';
+import type { Backend, Environment, TaskName, TaskNote } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
 import { unknownTask } from './errors.ts';
 import { Invocation, type Resolved, type Scene } from './invocation.ts';
@@ -65,37 +65,49 @@ export interface Abortable {
 export async function execute(site: Site, job: Job, register: (abortable: Abortable) => void): Promise<Outcome> {
   const { place, node } = job;
   const { clock } = site.environment;
-  const startedAt = clock.now();
-  if (site.observers.watched) site.observers.tell({ type: 'task.started', at: startedAt, ...place });
-  const outcome = await limited(site, job, register);
+  let startedAt: number | undefined;
+  const started = (): number => {
+    startedAt = clock.now();
+    if (site.observers.watched) site.observers.tell({ type: 'task.started', at: startedAt, ...place });
+    return startedAt;
+  };
+  const outcome = await limited(site, job, register, started);
+  startedAt ??= started();
   if (site.observers.watched) tellOutcome(site, place, node, outcome, clock.now() - startedAt);
   return outcome;
 }
 
-async function limited(site: Site, job: Job, register: (abortable: Abortable) => void): Promise<Outcome> {
+/** The time limit counts from where the function begins, not from where a backend's queue does. */
+async function limited(site: Site, job: Job, register: (abortable: Abortable) => void, started: () => void): Promise<Outcome> {
   const { node, backend } = job;
   const run = backend === undefined ? here(site, job) : remote(site, job, backend);
   register(run);
   const { timeoutMs } = node;
-  if (timeoutMs === undefined) return run.outcome();
+  if (timeoutMs === undefined) return run.outcome(started);
   return new Promise((resolve) => {
-    const cancel = site.environment.clock.after(timeoutMs, () => {
+    let cancel: (() => void) | undefined;
+    const expire = (): void => {
       const error = new TaskTimeoutError('task/timeout', `task "${node.id}" of workflow "${site.code.workflow}" took longer than its timeout of ${timeoutMs} ms`, {
         hint: 'raise { timeout }, or let the task stop earlier by watching ctx.signal',
         details: { taskId: node.id, timeoutMs },
       });
       run.abort(error);
       resolve(run.fail(error));
-    });
-    void run.outcome().then((outcome) => {
-      cancel();
+    };
+    const begin = (): void => {
+      started();
+      cancel = site.environment.clock.after(timeoutMs, expire);
+    };
+    void run.outcome(begin).then((outcome) => {
+      cancel?.();
       resolve(outcome);
     });
   });
 }
 
 interface Runnable extends Abortable {
-  outcome(): Promise<Outcome>;
+  /** `started` is called once the function begins. */
+  outcome(started: () => void): Promise<Outcome>;
   fail(thrown: unknown): Outcome;
 }
 
@@ -106,7 +118,8 @@ function here(site: Site, job: Job): Runnable {
   return {
     fail,
     abort: (reason) => invocation.abort(reason),
-    async outcome() {
+    async outcome(started) {
+      started();
       try {
         const implementation = site.code.implementation(place.task);
         if (implementation === undefined) throw unknownTask(site.code, place.task);
@@ -126,12 +139,12 @@ function remote(site: Site, job: Job, backend: Backend): Runnable {
   return {
     fail,
     abort: (reason) => controller.abort(reason),
-    async outcome() {
+    async outcome(started) {
       try {
         const { attempt, iteration, key, task: node } = place;
         const outcome = (await backend.run({
-          workflow: site.code.workflow, runId: site.runId, node, input, attempt, iteration, idempotencyKey: `${site.runId}/${key}`,
-          channel: site.channel, signal: controller.signal, note: (note) => tellNote(site, place, note),
+          workflow: site.code.workflow, node, embedded: embeddedNames(site.code, node), declared: site.code.definition.graph.nodes[node] !== undefined,
+          runId: site.runId, input, attempt, iteration, idempotencyKey: `${site.runId}/${key}`, channel: site.channel, signal: controller.signal, started, note: (note) => tellNote(site, place, note),
         })) as Outcome;
         if ('fragments' in outcome && outcome.fragments !== undefined) site.code.restore(outcome.fragments);
         return outcome.kind === 'failed' ? { ...outcome, random: site.environment.random.next() } : outcome;
@@ -140,6 +153,16 @@ function remote(site: Site, job: Job, backend: Backend): Runnable {
       }
     },
   };
+}
+
+/** The names of `outer/inner/task` in the embedded workflows around it. */
+function embeddedNames(code: WorkflowCode, node: NodeId): readonly TaskName[] {
+  const names: TaskName[] = [];
+  for (let slash = node.indexOf('/'); slash >= 0; slash = node.indexOf('/', slash + 1)) {
+    const scope = code.node(node.slice(0, slash));
+    if (scope?.kind === 'scope' && scope.workflow !== undefined) names.push({ workflow: scope.workflow, node: node.slice(slash + 1) });
+  }
+  return names;
 }
 
 function tellNote(site: Site, place: TaskPlace, note: TaskNote): void {

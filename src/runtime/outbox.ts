@@ -3,18 +3,15 @@
  *
  * Owns: batching. Invariant: reports leave in the order in which they were made; a flush sends all of them.
  */
-import type { ExecutionEvent, Outcome, Report } from '../../machines/index.ts';
-import type { Json } from '../core/json.ts';
+import type { ExecutionEvent, Outcome, Report, Value } from '../../machines/index.ts';
 import type { Clock } from '../ports.ts';
-
-type Boxed = readonly [] | readonly [Json];
 
 export class Outbox {
   readonly #clock: Clock;
   readonly #send: (event: ExecutionEvent) => void;
   readonly #collect: () => void;
   #reports: Report[] = [];
-  #range: { group: number; indexes: number[]; cells: Boxed[] } | undefined;
+  #range: { group: number; indexes: number[]; cells: Value[] } | undefined;
   #unschedule: (() => void) | undefined;
   #closed = false;
 
@@ -26,7 +23,7 @@ export class Outbox {
   }
 
   /** A range member's plain value. */
-  cell(group: number, index: number, cell: Boxed): void {
+  cell(group: number, index: number, cell: Value): void {
     if (this.#range === undefined || this.#range.group !== group) {
       this.#range = { group, indexes: [], cells: [] };
       this.#reports.push(this.#range);

@@ -11,7 +11,7 @@
  */
 import type { EachNode, NodeId, ParallelNode, TaskNode } from '../core/graph.ts';
 import type { Json } from '../core/json.ts';
-import { executionKey, type Outcome, type RangeStart } from '../../machines/index.ts';
+import { cellOf, executionKey, type Outcome, type RangeStart } from '../../machines/index.ts';
 import type { TaskImplementation } from '../define/definition.ts';
 import type { Backend } from '../ports.ts';
 import { abortedReason, execute, type Abortable, type Site } from './execution.ts';
@@ -38,8 +38,6 @@ interface MemberTask {
   readonly quick: boolean;
   readonly spot: Spot;
 }
-
-const NO_VALUE = [] as const;
 
 export class Range {
   readonly group: number;
@@ -128,7 +126,7 @@ export class Range {
         if (this.#aborted) break;
         const value = invocation.plainValue(result);
         if (value === steered) this.#report(index, invocation.settle(result));
-        else this.#host.outbox.cell(this.group, index, value === undefined ? NO_VALUE : [value]);
+        else this.#host.outbox.cell(this.group, index, cellOf(value));
       } catch (thrown) {
         if (this.#aborted) break;
         this.#report(index, invocation.fail(thrown, site.environment.random.next()));
@@ -164,7 +162,7 @@ export class Range {
   #report(index: number, outcome: Outcome): void {
     const { outbox } = this.#host;
     if (outcome.kind === 'value' && outcome.spawned === undefined && outcome.channel === undefined) {
-      outbox.cell(this.group, index, outcome.value === undefined ? NO_VALUE : [outcome.value]);
+      outbox.cell(this.group, index, cellOf(outcome.value));
       return;
     }
     outbox.member(this.group, index, outcome);

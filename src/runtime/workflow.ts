@@ -4,7 +4,7 @@
  * Owns: starting and resuming runs, the machine of a definition. Does not own: what a definition is (define/), what a
  * run handle can do (run.ts).
  */
-import { createActor, type InspectionEvent, type Observer, type Snapshot } from 'xstate';
+import { createActor, type Snapshot } from 'xstate';
 import { diffGraphs, graphMismatch, parseCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
 import { CheckpointError } from '../core/errors.ts';
 import { checkId } from '../core/ids.ts';
@@ -17,6 +17,7 @@ import type { Clock, Environment, Random } from '../ports.ts';
 import { attach, createActors, type Attachment, type RunLimits } from './actors.ts';
 import { WorkflowCode } from './code.ts';
 import { GroupExecutor } from './group-executor.ts';
+import { harmless, type Inspect } from './inspection.ts';
 import { Observers } from './observer.ts';
 import { ActorRun, type Run } from './run.ts';
 
@@ -31,8 +32,8 @@ export interface RunOptions {
 export interface StartOptions extends RunOptions {
   /** Default: a new unique id. */
   readonly runId?: string | undefined;
-  /** XState's own option: sees every event and snapshot of the run's actors. */
-  readonly inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void) | undefined;
+  /** XState's own option: sees every event and snapshot of the run's actors. One that throws is not called again. */
+  readonly inspect?: Inspect | undefined;
   /** For tests: another time. */
   readonly clock?: Clock | undefined;
   /** For tests: other randomness (it only moves the jitter of retries). */
@@ -108,7 +109,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     const { clock = this.#environment.clock, random = this.#environment.random, inspect, signal } = options;
     new GroupExecutor(this.#code, this.#environment).check();
     const attachment: Attachment = { runId: id, observers: new Observers(), environment: { ...this.#environment, clock, random } };
-    const actor = createActor(this.machine as unknown as ExecutionContextMachine, { id, ...given, ...(inspect && { inspect }) });
+    const actor = createActor(this.machine as unknown as ExecutionContextMachine, { id, ...given, ...(inspect && { inspect: harmless(inspect) }) });
     refuseBadInput(actor.getSnapshot());
     attach(actor, attachment);
     const run = new ActorRun<O>(id, actor, this.#code, attachment, seq);
@@ -175,8 +176,8 @@ function checkStart(workflow: string, options: StartOptions): RunLimits | { conc
 }
 
 /** The machine checks its own input when it is made; here that becomes an error of `start` itself. */
-function refuseBadInput(snapshot: { readonly status: string; readonly error?: unknown; readonly context?: unknown }): void {
-  if (snapshot.status === 'error' && snapshot.context === undefined) throw snapshot.error;
+function refuseBadInput(snapshot: { readonly status: string; readonly error?: unknown; readonly context?: { readonly workflow?: string } }): void {
+  if (snapshot.status === 'error' && snapshot.context?.workflow === undefined) throw snapshot.error;
 }
 
 function cancelWith(signal: AbortSignal, run: Run<unknown>): void {

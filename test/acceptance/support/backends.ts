@@ -1,0 +1,33 @@
+/**
+ * The backends on which every case about groups is run.
+ *
+ * A fixture module calls `onBackends(import.meta.url, build)` at its top level: a backend with threads of its own loads
+ * that module again in each of them and finds the same workflows there, by their ids.
+ */
+import type { ExecutionOptions } from 'taskchart';
+
+export interface BackendCase {
+  readonly name: string;
+  /** What `.withExecution` is given. */
+  readonly execution: ExecutionOptions;
+  /** Whether the tasks run in this thread, so that they share its variables. */
+  readonly here: boolean;
+}
+
+/** One line for each backend. `module` is the fixture that defines the workflows. */
+export function backendsFor(_module: string): readonly BackendCase[] {
+  return [
+    { name: 'direct', execution: { backend: 'direct' }, here: true },
+    { name: 'local', execution: { backend: 'local' }, here: true },
+    { name: 'local2', execution: { backend: 'local', concurrency: 2 }, here: true },
+  ];
+}
+
+export interface Built<T> extends BackendCase {
+  readonly flows: T;
+}
+
+/** Builds the workflows of a fixture once for each backend; `backend.name` keeps their ids apart. */
+export function onBackends<T>(module: string, build: (backend: BackendCase) => T): readonly Built<T>[] {
+  return backendsFor(module).map((backend) => ({ ...backend, flows: build(backend) }));
+}

@@ -1,0 +1,58 @@
+/** What the tasks of a test did, in order, and the hook by which a test looks into a run while they do it. */
+import { task, type TaskContext, type TaskOptions } from 'taskchart';
+import type { OutputOf } from '../../../src/define/step.ts';
+import type { Task } from '../../../src/define/task.ts';
+import { turnNumber, turns } from './clock.ts';
+
+export interface TraceEntry {
+  readonly what: 'start' | 'end';
+  readonly task: string;
+  /** `ctx.idempotencyKey`. */
+  readonly key: string;
+  readonly attempt: number;
+  readonly iteration: number;
+  /** As JSON text. */
+  readonly input: string;
+  /** The turn of the event loop. */
+  readonly turn: number;
+}
+
+/** `turns`: how many turns of the event loop the task takes. */
+export type TracedOptions = TaskOptions & { readonly turns?: number };
+
+export class Trace {
+  readonly entries: TraceEntry[] = [];
+  /** Called inside every task: when it begins, and after each turn that it waits. */
+  onTask: ((id: string, ctx: TaskContext<unknown>) => void) | undefined;
+
+  /** The ids of the tasks in the order in which they began. */
+  get started(): string[] {
+    return this.entries.filter((entry) => entry.what === 'start').map((entry) => entry.task);
+  }
+
+  count(id: string): number {
+    return this.started.filter((started) => started === id).length;
+  }
+
+  /** A task that is traced. */
+  task<const Id extends string, R, I = unknown>(id: Id, run: (input: I, ctx: TaskContext<I>) => R, options: TracedOptions = {}): Task<Id, I, OutputOf<R>> {
+    const { turns: takes = 0, ...others } = options;
+    const traced = async (input: I, ctx: TaskContext<I>): Promise<unknown> => {
+      const text = JSON.stringify(input) ?? '';
+      const { taskId, idempotencyKey: key, attempt, iteration } = ctx;
+      const add = (what: 'start' | 'end'): void => void this.entries.push({ what, task: taskId, key, attempt, iteration, input: text, turn: turnNumber() });
+      add('start');
+      try {
+        this.onTask?.(id, ctx as TaskContext<unknown>);
+        for (let left = takes; left > 0; left -= 1) {
+          await turns(1);
+          this.onTask?.(id, ctx as TaskContext<unknown>);
+        }
+        return await run(input, ctx);
+      } finally {
+        add('end');
+      }
+    };
+    return task(id, traced as never, others) as unknown as Task<Id, I, OutputOf<R>>;
+  }
+}

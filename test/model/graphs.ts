@@ -1,0 +1,114 @@
+/** Random workflow graphs, grown from shapes: every kind of node in every kind of place. */
+import * as fc from 'fast-check';
+import type { DagMember, ExecutionPlan, Graph, GraphNode, Member, NodeId, PolicyPlan, RetryPlan } from '../../src/core/graph.ts';
+import { planOf, type Plan } from '../../machines/index.ts';
+
+export type Shape = Leaf | Composite;
+
+type Leaf =
+  | { readonly kind: 'task'; readonly attempts: number; readonly delayMs: number; readonly maxIterations: number; readonly recover: boolean }
+  | { readonly kind: 'wait'; readonly signal: string; readonly timeoutMs: number | undefined; readonly recover: boolean }
+  | { readonly kind: 'sleep'; readonly delayMs: number };
+
+type Composite =
+  | { readonly kind: 'sequence'; readonly parts: readonly Shape[] }
+  | { readonly kind: 'parallel'; readonly parts: readonly Shape[]; readonly policy: PolicyPlan; readonly concurrency: number; readonly recover: boolean }
+  | { readonly kind: 'each'; readonly body: Shape; readonly policy: PolicyPlan; readonly concurrency: number; readonly recover: boolean }
+  | { readonly kind: 'dag'; readonly parts: readonly Shape[]; readonly needs: readonly (readonly boolean[])[]; readonly concurrency: number; readonly recover: boolean }
+  | { readonly kind: 'scope'; readonly body: Shape; readonly recover: boolean };
+
+const recover = fc.boolean();
+const concurrency = fc.constantFrom(1, 2, 3, 64);
+
+const policy: fc.Arbitrary<PolicyPlan> = fc.constantFrom<PolicyPlan>(
+  { kind: 'strict' }, { kind: 'strict', failFast: true }, { kind: 'bestEffort' }, { kind: 'critical', ids: ['m0'] }, { kind: 'critical', ids: ['m0'], failFast: true },
+  { kind: 'atLeast', count: 1 }, { kind: 'atLeast', count: 1, failFast: true }, { kind: 'custom' },
+);
+
+const task: fc.Arbitrary<Shape> = fc.record({
+  kind: fc.constant('task' as const), attempts: fc.constantFrom(1, 1, 2, 3), delayMs: fc.constantFrom(0, 50), maxIterations: fc.constantFrom(1, 3), recover: fc.constantFrom(false, false, true),
+});
+const wait: fc.Arbitrary<Shape> = fc.record({ kind: fc.constant('wait' as const), signal: fc.constantFrom('go', 'stop'), timeoutMs: fc.constantFrom(undefined, 70), recover });
+const sleep: fc.Arbitrary<Shape> = fc.record({ kind: fc.constant('sleep' as const), delayMs: fc.constantFrom(0, 30) });
+
+/** Shapes of any nesting up to a few levels. */
+export const shapes: fc.Arbitrary<Shape> = fc.letrec<{ shape: Shape; leaf: Shape }>((tie) => ({
+  leaf: fc.oneof({ weight: 5, arbitrary: task }, { weight: 1, arbitrary: wait }, { weight: 1, arbitrary: sleep }),
+  shape: fc.oneof(
+    { maxDepth: 4, depthIdentifier: 'shape' },
+    { weight: 2, arbitrary: tie('leaf') },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('sequence' as const), parts: fc.array(tie('shape'), { minLength: 1, maxLength: 4, depthIdentifier: 'shape' }) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('parallel' as const), parts: fc.array(tie('shape'), { minLength: 1, maxLength: 4, depthIdentifier: 'shape' }), policy, concurrency, recover }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('each' as const), body: tie('shape'), policy: policy.filter(({ kind }) => kind !== 'critical'), concurrency, recover }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('dag' as const), parts: fc.array(tie('shape'), { minLength: 1, maxLength: 4, depthIdentifier: 'shape' }),
+        needs: fc.array(fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), { minLength: 4, maxLength: 4 }), concurrency, recover,
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('scope' as const), body: tie('shape'), recover }) },
+  ),
+})).shape;
+
+/** The plan of one shape. Custom policies want at least half of the members. */
+export function planOfShape(shape: Shape): Plan {
+  const grower = new Grower();
+  const root = grower.grow(shape, undefined);
+  const uses = grower.task({ kind: 'task', attempts: 1, delayMs: 0, maxIterations: 1, recover: false }, undefined);
+  const graph: Graph = { format: 'taskchart/graph', version: 1, workflow: 'model', root, uses: [uses], nodes: grower.nodes };
+  return planOf(graph, 'hash', { get: () => (results) => results.filter((result) => result.ok).length * 2 >= results.length });
+}
+
+class Grower {
+  readonly nodes: Record<NodeId, GraphNode> = {};
+  #next = 0;
+
+  /** Adds the nodes of a shape; control goes on to `next` behind it. */
+  grow(shape: Shape, next: NodeId | undefined): NodeId {
+    switch (shape.kind) {
+      case 'task':
+        return this.task(shape, next);
+      case 'sequence':
+        return shape.parts.reduceRight<NodeId | undefined>((after, part) => this.grow(part, after), next) as NodeId;
+      case 'wait':
+        return this.#add('wait', next, shape.recover, { kind: 'wait', signal: shape.signal, ...(shape.timeoutMs === undefined ? {} : { timeoutMs: shape.timeoutMs }) });
+      case 'sleep':
+        return this.#add('sleep', next, false, { kind: 'sleep', delayMs: shape.delayMs });
+      case 'scope':
+        return this.#add('scope', next, shape.recover, { kind: 'scope', entry: this.grow(shape.body, undefined) });
+      case 'each':
+        return this.#add('each', next, shape.recover, { kind: 'each', body: this.grow(shape.body, undefined), policy: shape.policy, execution: local(shape.concurrency) });
+      case 'parallel':
+        return this.#add('parallel', next, shape.recover, { kind: 'parallel', members: this.#members(shape.parts), policy: shape.policy, execution: local(shape.concurrency) });
+      case 'dag': {
+        const members: DagMember[] = this.#members(shape.parts).map((member, at, all) => ({
+          ...member, needs: all.slice(0, at).filter((_, earlier) => shape.needs[at]?.[earlier] === true).map(({ id }) => id),
+        }));
+        return this.#add('dag', next, shape.recover, { kind: 'dag', members, execution: local(shape.concurrency) });
+      }
+    }
+  }
+
+  task({ attempts, delayMs, maxIterations, recover }: Extract<Shape, { kind: 'task' }>, next: NodeId | undefined): NodeId {
+    const retry: RetryPlan = { attempts, backoff: 'linear', delayMs, factor: 2, maxDelayMs: 1000, jitter: 0.5 };
+    return this.#add('task', next, recover, { kind: 'task', maxIterations, ...(attempts > 1 ? { retry } : {}) });
+  }
+
+  #members(parts: readonly Shape[]): Member[] {
+    return parts.map((part, at) => ({ id: `m${at}`, entry: this.grow(part, undefined) }));
+  }
+
+  #add(name: string, next: NodeId | undefined, recover: boolean, node: Bare): NodeId {
+    const id = `${name}${this.#next++}`;
+    const handler = recover ? this.#add('task', next, false, { kind: 'task' }) : undefined;
+    this.nodes[id] = { id, ...(next === undefined ? {} : { next }), ...(handler === undefined ? {} : { recover: handler }), ...node } as GraphNode;
+    return id;
+  }
+}
+
+type Bare = GraphNode extends infer N ? (N extends GraphNode ? Omit<N, 'id' | 'next' | 'recover'> : never) : never;
+
+function local(limit: number): ExecutionPlan {
+  return { backend: 'local', concurrency: limit };
+}

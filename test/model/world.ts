@@ -1,0 +1,324 @@
+/**
+ * Two pretended I/O actors around the pure `step`, for random event sequences.
+ *
+ * Owns: what the executor and the timers would know from the commands that they were given, events that they could send
+ * now (legal ones), and events that nobody should send (illegal ones).
+ *
+ * Invariants checked with every event
+ * 1. The old context is not changed, and the same event on a copy that went through JSON gives the same context.
+ * 2. What the commands say is what the context says: the executor holds exactly what is in flight, and the timers
+ *    exactly what is delayed.
+ * 3. The context keeps its own invariants (invariants.ts).
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { NodeId, TaskNode } from '../../src/core/graph.ts';
+import type { Json } from '../../src/core/json.ts';
+import { Vec, initialContext, step, type ExecuteCommand, type ExecutionContext, type ExecutionEvent, type Outcome, type Plan, type Report, type RunFacts, type Step } from '../../machines/index.ts';
+import { assertInvariants, deepFreeze } from './invariants.ts';
+
+/** One random decision: what kind of thing happens, and numbers to choose with. */
+export interface Choice {
+  readonly what: 'settle' | 'due' | 'signal' | 'pause' | 'resume' | 'cancel' | 'ready' | 'noise' | 'moves';
+  readonly pick: number;
+  readonly outcome: 'value' | 'fail' | 'fatal' | 'goto' | 'iterate' | 'terminate' | 'cancel' | 'spawn';
+  readonly also: number;
+  readonly batch: number;
+}
+
+export interface Facts {
+  readonly concurrency: number;
+  readonly maxSteps?: number | undefined;
+}
+
+interface Held {
+  readonly node: NodeId;
+  readonly input: Json | undefined;
+  ahead: boolean;
+  /** May have gone on by itself before it was held back. */
+  wasAhead: boolean;
+  iteration: number;
+}
+
+type Open = { readonly id: number } | { readonly group: number; readonly index: number };
+
+export class World {
+  readonly plan: Plan;
+  context: ExecutionContext;
+  /** The same run, through JSON at every event. */
+  shadow: ExecutionContext;
+  readonly log: ExecutionEvent[] = [];
+  readonly facts: RunFacts;
+  readonly tokens = new Map<number, Held>();
+  readonly members = new Map<string, { readonly group: number; readonly index: number }>();
+  readonly armed = new Map<number, number>();
+  readonly #old: Report[] = [];
+  #paused = false;
+
+  constructor(plan: Plan, facts: Facts, input: Json | undefined) {
+    this.plan = plan;
+    this.facts = { id: 'run', startedAt: 1, graphHash: plan.graphHash, ...facts };
+    this.context = initialContext(plan.graph.workflow, plan.graph.root, input);
+    this.shadow = throughJson(this.context);
+    assertInvariants(plan, this.context);
+  }
+
+  get over(): boolean {
+    return this.context.verdict !== null;
+  }
+
+  /** Applies one event with every check there is. */
+  send(event: ExecutionEvent): Step {
+    this.log.push(event);
+    deepFreeze(event);
+    const before = deepFreeze(this.context);
+    const next = step(this.plan, before, event);
+    const again = step(this.plan, this.shadow, throughJson(event));
+    this.context = next.context;
+    this.shadow = throughJson(again.context);
+    if (!isDeepStrictEqual(throughJson(next.context), this.shadow)) throw new Error(`a replay through JSON differs after ${this.trail()}\n${JSON.stringify(next.context)}\n${JSON.stringify(this.shadow)}`);
+    if (!isDeepStrictEqual(throughJson([next.execute, next.arm]), throughJson([again.execute, again.arm]))) throw new Error(`the commands of a replay differ after ${this.trail()}`);
+    this.#hear(next, event);
+    assertInvariants(this.plan, this.context, this.log);
+    this.#agree(next);
+    return next;
+  }
+
+  /** One choice, as events. */
+  play(choice: Choice): void {
+    const event = this.eventOf(choice);
+    if (event !== undefined) this.send(event);
+  }
+
+  /** Settles, signals and waits, without failures, until the run is over. Says whether it got there. */
+  finish(limit = 3000): boolean {
+    this.send({ type: 'READY', from: 'executor', at: this.context.at, run: this.facts });
+    this.send({ type: 'RESUME' });
+    for (let left = limit; left > 0 && !this.over; left -= 1) {
+      const open = this.open();
+      const wait = [...Vec.values(this.context.waits)][0];
+      if (open.length > 0) this.send({ type: 'SETTLED', at: this.context.at, reports: open.map((place) => this.#report(place, { kind: 'value', value: [1] })) });
+      else if (wait !== undefined) this.send({ type: 'SIGNAL', name: wait.signal, value: [2] });
+      else this.send({ type: 'DUE', at: Math.max(this.context.at, ...this.armed.values()), ids: [...this.armed.keys()] });
+    }
+    return this.over;
+  }
+
+  open(): Open[] {
+    return [...[...this.tokens.keys()].map((id) => ({ id })), ...this.members.values()];
+  }
+
+  trail(): string {
+    return JSON.stringify(this.log);
+  }
+
+  eventOf(choice: Choice): ExecutionEvent | undefined {
+    const { pick, what } = choice;
+    const at = this.context.at + (pick % 40);
+    switch (what) {
+      case 'settle':
+        return this.#settled(choice, at);
+      case 'moves':
+        return this.#moves(choice, at);
+      case 'due': {
+        const ids = [...this.armed.keys()];
+        const id = ids[pick % Math.max(1, ids.length)];
+        return id === undefined ? undefined : { type: 'DUE', at: Math.max(at, this.armed.get(id) ?? 0), ids: choice.batch > 1 ? ids : [id] };
+      }
+      case 'signal':
+        return { type: 'SIGNAL', ...(pick % 2 === 0 ? { at } : {}), name: pick % 3 === 0 ? 'stop' : 'go', ...(pick % 5 === 0 ? {} : { value: [pick] }) };
+      case 'pause':
+        return { type: 'PAUSE' };
+      case 'resume':
+        return { type: 'RESUME' };
+      case 'cancel':
+        return { type: 'CANCEL', reason: 'enough' };
+      case 'ready':
+        if (pick % 4 === 0) return { type: 'READY', from: 'timers', at };
+        return { type: 'READY', from: 'executor', at, run: this.facts };
+      case 'noise':
+        return this.#noise(choice, at);
+    }
+  }
+
+  #settled(choice: Choice, at: number): ExecutionEvent | undefined {
+    const open = this.open();
+    const reports: Report[] = [];
+    for (let n = 0; n < choice.batch && open.length > 0; n += 1) {
+      const [place] = open.splice((choice.pick + n) % open.length, 1);
+      // Outcomes of one batch differ, so that a failure meets values and the other way round.
+      const kinds = [choice.outcome, 'value', 'fail', 'spawn'] as const;
+      if (place !== undefined) reports.push(this.#report(place, this.#outcome(kinds[n % kinds.length] ?? 'value', choice, place)));
+    }
+    if (reports.length === 0) return undefined;
+    this.#old.push(...reports);
+    return { type: 'SETTLED', at, reports };
+  }
+
+  #report(place: Open, end: Outcome): Report {
+    if ('id' in place) return { id: place.id, end };
+    const plain = end.kind === 'value' && end.spawned === undefined && end.channel === undefined;
+    if (plain) return { group: place.group, indexes: [place.index], cells: [end.value === undefined ? [] : [end.value]] };
+    return { ...place, end };
+  }
+
+  #outcome(kind: Choice['outcome'], { pick, also }: Choice, _place: Open): Outcome {
+    const channel = also % 3 === 0 ? { channel: [{ op: 'add' as const, key: 'n', value: 1 }] } : also % 7 === 0 ? { channel: [{ op: 'append' as const, key: 'n', value: 1 }] } : {};
+    const spawned = also % 4 === 0 ? { spawned: [{ node: this.#anyTask(pick), input: [pick] }, { node: this.#anyEntry(also) }] } : {};
+    const effects = { ...channel, ...spawned };
+    switch (kind) {
+      case 'value':
+        return { kind, ...(pick % 6 === 0 ? {} : { value: [pick, [pick]] }), ...channel };
+      case 'spawn':
+        return { kind: 'value', value: [pick], spawned: [{ node: this.#anyEntry(pick) }], ...channel };
+      case 'fail':
+        return { kind: 'failed', error: { name: 'Error', message: 'no' }, random: (pick % 100) / 100 };
+      case 'fatal':
+        return { kind: 'failed', error: { name: 'NonRetryableError', code: 'task/non-retryable', message: 'never' }, random: 0 };
+      case 'goto':
+        return { kind, target: { node: this.#anyEntry(pick), input: [pick] }, ...effects };
+      case 'iterate':
+        return { kind, input: [pick], ...effects };
+      case 'terminate':
+        return { kind, output: [pick], ...channel };
+      case 'cancel':
+        return { kind, error: { name: 'WorkflowCancelledError', code: 'run/cancelled', message: 'stop' } };
+    }
+  }
+
+  /** Walks along plain values and iterations, as a token with `ahead` does. */
+  #moves(choice: Choice, at: number): ExecutionEvent | undefined {
+    const ahead = [...this.tokens].filter(([, held]) => held.wasAhead);
+    const chosen = ahead[choice.pick % Math.max(1, ahead.length)];
+    if (chosen === undefined) return undefined;
+    const [id, held] = chosen;
+    const moves: number[] = [];
+    let { node, iteration } = held;
+    for (let n = 0; n <= choice.batch; n += 1) {
+      const here = this.plan.graph.nodes[node] as TaskNode;
+      const next = here.next === undefined ? undefined : this.plan.graph.nodes[here.next];
+      if ((choice.also + n) % 3 === 0 && iteration < (here.maxIterations ?? 100)) {
+        iteration += 1;
+        moves.push(-1);
+      } else if (next?.kind === 'task') {
+        node = next.id;
+        iteration = 0;
+        moves.push(1);
+      } else break;
+    }
+    if (moves.length === 0) return undefined;
+    const moved = { id, moves, input: [choice.pick] };
+    if (choice.also % 2 === 0) {
+      const report = { ...moved, end: this.#outcome(choice.outcome, choice, { id }) };
+      this.#old.push(report);
+      return { type: 'SETTLED', at, reports: [report] };
+    }
+    this.tokens.set(id, { ...held, node, iteration });
+    return { type: 'SETTLED', at, reports: [moved] };
+  }
+
+  /** What a late, doubled or foreign message looks like. */
+  #noise(choice: Choice, at: number): ExecutionEvent | undefined {
+    const { pick, also } = choice;
+    const free = this.context.nextId + 1 + pick;
+    const end = this.#outcome(choice.outcome, choice, { id: free });
+    const ended = [...Vec.entries(this.context.groups)].flatMap(([group, { outcomes }]) => [...Vec.entries(outcomes)].map(([index]) => ({ group, index })));
+    const done = ended[pick % Math.max(1, ended.length)];
+    const anyGroup = [...Vec.entries(this.context.groups)][0]?.[0] ?? free;
+    switch (also % 10) {
+      case 0:
+        return { type: 'SETTLED', at, reports: this.#old.filter((report) => this.#isOld(report)) };
+      case 1:
+        return { type: 'SETTLED', at, reports: [{ id: free, end }, { group: free, index: 0, end }, { group: free, indexes: [0, 1], cells: [[], [1]] }] };
+      case 2:
+        return done && { type: 'SETTLED', at, reports: [{ ...done, end }, { group: done.group, indexes: [done.index], cells: [[1]] }] };
+      case 3:
+        return { type: 'SETTLED', at, reports: [-1, 2 ** 20, 2 ** 31, 0.5].flatMap((index) => [{ group: anyGroup, index, end }, { group: anyGroup, indexes: [index], cells: [[1]] }]) };
+      case 4:
+        return { type: 'DUE', at, ids: [free, -1, ...this.tokens.keys()] };
+      case 5:
+        return { type: (['CONCLUDED', 'PARKED', 'UNPARKED'] as const)[pick % 3] ?? 'PARKED' };
+      case 6:
+        return { type: 'SETTLED', at, reports: [] };
+      case 7:
+        return { type: 'SETTLED', at, reports: [{ group: anyGroup, indexes: [1, 2, 3], cells: [] }] };
+      case 8: {
+        // Members that are branches or tokens of their own are no range members.
+        const own = [...Vec.values(this.context.groups)].flatMap(({ id, size }) => Array.from({ length: size }, (_, index) => ({ group: id, index }))).filter(({ group, index }) => !this.members.has(`${group}.${index}`));
+        return { type: 'SETTLED', at, reports: own.flatMap(({ group, index }) => [{ group, index, end }, { group, indexes: [index], cells: [[1]] }]) };
+      }
+      default:
+        return { type: 'SIGNAL', name: 'nobody', value: null };
+    }
+  }
+
+  #isOld(report: Report): boolean {
+    if ('id' in report) return !this.tokens.has(report.id);
+    return 'index' in report ? !this.members.has(`${report.group}.${report.index}`) : report.indexes.every((index) => !this.members.has(`${report.group}.${index}`));
+  }
+
+  /** Keeps the books of both actors by the commands alone. */
+  #hear({ execute, arm }: Step, event: ExecutionEvent): void {
+    if (event.type === 'SETTLED') for (const report of event.reports) this.#told(report);
+    if (event.type === 'DUE') for (const id of event.ids) this.armed.delete(id);
+    if (execute !== undefined) this.#obey(execute, event.type === 'READY' && event.from === 'executor');
+    for (const id of arm?.disarm ?? []) this.armed.delete(id);
+    for (const [id, dueAt] of arm?.arm ?? []) this.armed.set(id, dueAt);
+  }
+
+  #told(report: Report): void {
+    if ('id' in report) {
+      if (report.end !== undefined) this.tokens.delete(report.id);
+    } else if ('index' in report) this.members.delete(`${report.group}.${report.index}`);
+    else report.indexes.forEach((index, at) => report.cells[at] && this.members.delete(`${report.group}.${index}`));
+  }
+
+  #obey(command: ExecuteCommand, everything: boolean): void {
+    if (everything) {
+      // READY asks for all that is in flight: an executor that has just been restored knows nothing else.
+      this.tokens.clear();
+      this.members.clear();
+    }
+    for (const id of command.abort) this.tokens.delete(id);
+    for (const group of command.abortGroups) for (const [key, member] of this.members) if (member.group === group) this.members.delete(key);
+    for (const id of command.hold) {
+      const held = this.tokens.get(id);
+      if (held !== undefined) held.ahead = false;
+    }
+    this.#paused = command.paused;
+    for (const { id, node, input, ahead, iteration } of command.start) {
+      if (this.tokens.has(id)) throw new Error(`token ${id} was started twice after ${this.trail()}`);
+      this.tokens.set(id, { node, input, ahead, wasAhead: ahead, iteration });
+    }
+    for (const { group, from, to } of command.ranges) for (let index = from; index < to; index += 1) {
+      if (this.members.has(`${group}.${index}`)) throw new Error(`member ${index} of group ${group} was granted twice after ${this.trail()}`);
+      this.members.set(`${group}.${index}`, { group, index });
+    }
+  }
+
+  #agree({ waiting }: Step): void {
+    const { inFlight, openMembers, delayed, paused, run, verdict } = this.context;
+    const told = [...this.tokens].map(([id, { ahead, node }]) => `${id}@${node}${ahead ? '+' : ''}`).sort();
+    const there = [...Vec.values(inFlight)].map(({ id, ahead, node }) => `${id}@${node}${ahead ? '+' : ''}`).sort();
+    if (told.join() !== there.join()) throw new Error(`the executor holds [${told.join()}], in flight are [${there.join()}] after ${this.trail()}`);
+    if (this.members.size !== openMembers) throw new Error(`the executor holds ${this.members.size} members, ${openMembers} are open after ${this.trail()}`);
+    const due = [...Vec.entries(delayed)].map(([id, { dueAt }]) => `${id}@${dueAt}`).sort();
+    const armed = [...this.armed].map(([id, dueAt]) => `${id}@${dueAt}`).sort();
+    if (due.join() !== armed.join()) throw new Error(`the timers hold [${armed.join()}], delayed are [${due.join()}] after ${this.trail()}`);
+    if (run !== null && this.#paused !== paused) throw new Error(`the executor believes paused is ${this.#paused} after ${this.trail()}`);
+    if (waiting !== (run !== null && verdict === null && inFlight.size + openMembers === 0)) throw new Error(`waiting is ${waiting} after ${this.trail()}`);
+  }
+
+  #anyTask(pick: number): NodeId {
+    const tasks = Object.values(this.plan.graph.nodes).filter((node) => node.kind === 'task');
+    return tasks[pick % tasks.length]?.id ?? '';
+  }
+
+  #anyEntry(pick: number): NodeId {
+    const ids = Object.keys(this.plan.graph.nodes);
+    return ids[pick % ids.length] ?? '';
+  }
+}
+
+export function throughJson<T>(value: T): T {
+  return (value === undefined ? undefined : JSON.parse(JSON.stringify(value))) as T;
+}
