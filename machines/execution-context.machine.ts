@@ -10,7 +10,7 @@
  * 3. Only a verdict in the context leads to a final state; the internal events that point there are guarded by it.
  * 4. A run that failed or was cancelled ends with status `error`, so that `toPromise` rejects and `onError` of an
  *    invoking machine fires; its value still says `failed` or `cancelled`.
- * 5. A run that is restored has its actors, also from a snapshot that was taken after `stop()`, which has none of them.
+ * 5. A restored run has exactly its own actors, whatever children the snapshot has; one taken after `stop()` has none.
  */
 import { enqueueActions, fromCallback, setup, type AnyStateMachine, type Snapshot } from 'xstate';
 import { reviveError } from '../src/core/errors.ts';
@@ -117,10 +117,10 @@ function finished<S extends { readonly status: string; readonly context: Executi
   return { ...snapshot, status: 'error', output: undefined, error: reviveError(verdict.error) };
 }
 
-/** Invariant 5. READY tells an actor that was not there before everything it needs. */
+/** Invariant 5. They hold nothing worth restoring: READY tells them everything. */
 function withActors<S extends Snapshot<unknown>>(snapshot: S): S {
-  const { status, context, children } = snapshot as S & { readonly context?: ExecutionContext; readonly children?: object };
+  const { status, context } = snapshot as S & { readonly context?: ExecutionContext };
   if (status !== 'active' && status !== 'stopped') return snapshot;
   const fresh = (src: string) => ({ [src]: { src, snapshot: { status: 'active' }, syncSnapshot: false } });
-  return { ...snapshot, status: 'active', children: { ...fresh('executor'), ...(context?.timed === true ? fresh('timers') : {}), ...children } };
+  return { ...snapshot, status: 'active', children: { ...fresh('executor'), ...(context?.timed === true ? fresh('timers') : {}) } };
 }

@@ -107,11 +107,11 @@ function openScope(draft: Draft, outer: OpenScope, token: Token, entry: NodeId):
 
 /** Hands one execution to the executor. Retries were paid for by the first attempt. */
 function startTask(draft: Draft, token: Token, within: NodeId | undefined, alone: boolean): void {
-  if (token.attempt === 1 && spend(draft, 1) === 0) return;
+  if (token.attempt === 1 && token.answers === undefined && spend(draft, 1) === 0) return;
   const ahead = alone && draft.run?.maxSteps === undefined;
   draft.inFlight.set(token.id, { ...token, ahead });
-  const { id, node, input, attempt, iteration, hop, group, index } = token;
-  draft.start.push({ id, node, input, attempt, iteration, hop, ahead, group, index, within, member: memberOf(draft, token) });
+  const { id, node, input, attempt, iteration, hop, answers, group, index } = token;
+  draft.start.push({ id, node, input, attempt, iteration, hop, answers, ahead, group, index, within, member: memberOf(draft, token) });
 }
 
 /** The group member that a token belongs to, directly or as the first scope of its branch. */

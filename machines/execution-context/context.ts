@@ -32,6 +32,8 @@ export interface Token {
   readonly attempt: number;
   readonly iteration: number;
   readonly hop: number;
+  /** What people have answered to this execution so far, by question. */
+  readonly answers?: Readonly<Record<string, Boxed>> | undefined;
   /** Tokens of `nextTask` are not on the main path: they do not make the output. */
   readonly main: boolean;
   /** Where a group member without a scope belongs. */
@@ -101,6 +103,9 @@ export interface Waiting {
   readonly token: Token;
   readonly signal: string;
   readonly since: number;
+  /** Asked by a task, in these words; absent: a wait step. */
+  readonly question?: Json | undefined;
+  readonly asked?: true | undefined;
 }
 
 export type Verdict =
@@ -143,6 +148,8 @@ export interface ExecutionContext {
   readonly waits: Vec<Waiting>;
   /** Signals that came before anyone waited, oldest first, by name. */
   readonly signals: Readonly<Record<string, readonly Boxed[]>>;
+  /** The number of the newest message of a store's mailbox that was taken in. */
+  readonly posted: number;
   readonly channel: Readonly<Record<string, Json>>;
   /** Completed executions by node id, in the order of the graph's `nodes`. */
   readonly completions: Vec<number>;
@@ -170,6 +177,7 @@ export function initialContext(workflow: string, root: NodeId, input: unknown): 
     timed: false,
     waits: emptyVec(),
     signals: {},
+    posted: 0,
     channel: {},
     completions: emptyVec(),
     fragments: {},

@@ -42,6 +42,7 @@ export class Draft {
   verdict: Verdict | null;
   run: ExecutionContext['run'];
   signals: ExecutionContext['signals'];
+  posted: number;
   channel: ExecutionContext['channel'];
   fragments: ExecutionContext['fragments'];
 
@@ -68,6 +69,7 @@ export class Draft {
     this.verdict = before.verdict;
     this.run = before.run;
     this.signals = before.signals;
+    this.posted = before.posted;
     this.channel = before.channel;
     this.fragments = before.fragments;
     this.inFlight = new VecDraft(before.inFlight);
@@ -176,6 +178,7 @@ export class Draft {
       timed: this.before.timed || this.arm.length > 0,
       waits: this.waits.done(),
       signals: this.signals,
+      posted: this.posted,
       channel: this.channel,
       completions: this.completions.done(),
       fragments: this.fragments,

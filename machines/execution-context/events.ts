@@ -7,7 +7,7 @@
 import type { Fragment, NodeId } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
-import type { Value } from './cells.ts';
+import type { Boxed, Value } from './cells.ts';
 import type { RunFacts } from './context.ts';
 
 export type ChannelOperation =
@@ -23,6 +23,8 @@ export interface Target {
 }
 
 interface Effects {
+  /** The task asks for a full snapshot once this is taken in. */
+  readonly checkpoint?: true | undefined;
   readonly spawned?: readonly Target[] | undefined;
   readonly channel?: readonly ChannelOperation[] | undefined;
   /** Steps that no graph declares, the first time they are named. */
@@ -35,6 +37,8 @@ export type Outcome =
   | (Effects & { readonly kind: 'goto'; readonly target: Target })
   | (Effects & { readonly kind: 'iterate'; readonly input?: Json | undefined })
   | (Effects & { readonly kind: 'terminate'; readonly output?: Json | undefined })
+  /** The task needs an answer; it runs again from its top once that has come. */
+  | { readonly kind: 'ask'; readonly signal: string; readonly question?: Json | undefined }
   | { readonly kind: 'cancel'; readonly error: SerializedError }
   /** `random` is 0 to 1, for the jitter of the next attempt's delay. */
   | { readonly kind: 'failed'; readonly error: SerializedError; readonly random: number };
@@ -72,10 +76,10 @@ export type ExecutionEvent =
   | { readonly type: 'READY'; readonly from: 'timers'; readonly at: number }
   | { readonly type: 'SETTLED'; readonly at: number; readonly reports: readonly Report[] }
   | { readonly type: 'DUE'; readonly at: number; readonly ids: readonly number[] }
-  | { readonly type: 'SIGNAL'; readonly at?: number | undefined; readonly name: string; readonly value?: Json | undefined }
+  | { readonly type: 'SIGNAL'; readonly at?: number | undefined; readonly name: string; readonly value?: Json | undefined; /** Its number in a store's mailbox. */ readonly post?: number | undefined }
   | { readonly type: 'PAUSE' }
   | { readonly type: 'RESUME' }
-  | { readonly type: 'CANCEL'; readonly reason?: string | undefined }
+  | { readonly type: 'CANCEL'; readonly reason?: string | undefined; readonly post?: number | undefined }
   | InternalEvent;
 
 /** Raised by the machine for itself; guarded, so that one from outside does nothing. */
@@ -89,6 +93,7 @@ export interface Start {
   readonly attempt: number;
   readonly iteration: number;
   readonly hop: number;
+  readonly answers?: Readonly<Record<string, Boxed>> | undefined;
   readonly ahead: boolean;
   readonly group?: number | undefined;
   readonly index?: number | undefined;

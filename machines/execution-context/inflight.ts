@@ -5,9 +5,9 @@ import type { Draft, OpenGroup } from './draft.ts';
 /** Tells the executor of every execution that is in flight. */
 export function restart(draft: Draft): void {
   for (const token of draft.inFlight.values()) {
-    const { id, node, input, attempt, iteration, hop, ahead, group, index, scope } = token;
+    const { id, node, input, attempt, iteration, hop, answers, ahead, group, index, scope } = token;
     const within = group === undefined ? draft.scope(scope)?.within : draft.group(group)?.parent.node;
-    draft.start.push({ id, node, input, attempt, iteration, hop, ahead, group, index, within, member: memberOf(draft, token) });
+    draft.start.push({ id, node, input, attempt, iteration, hop, answers, ahead, group, index, within, member: memberOf(draft, token) });
   }
   if (draft.openMembers === 0) return;
   for (const group of draft.openGroups()) if (group.open > 0) restartRange(draft, group);

@@ -21,7 +21,7 @@ import { iterationLimit, lastFailure, taskProblem } from './failures.ts';
 import { memberEnded } from './members.ts';
 import { boxed, cellOf, isValue } from './cells.ts';
 import { completeScope, completeStep, conclude, enqueue, failStep, goTo, leave, withScope } from './scopes.ts';
-import { park } from './waits.ts';
+import { answered, park, takeEarly } from './waits.ts';
 
 /** Takes in one batch, in the order in which the executor saw the outcomes. */
 export function settle(draft: Draft, reports: readonly Report[]): void {
@@ -66,7 +66,7 @@ function follow(draft: Draft, running: Running, moves: readonly number[], input:
     hop += move;
     draft.steps += move;
   }
-  return { ...running, node, iteration, hop, input, attempt: 1 };
+  return { ...running, answers: undefined, node, iteration, hop, input, attempt: 1 };
 }
 
 function successor(draft: Draft, id: NodeId): NodeId {
@@ -146,6 +146,7 @@ function ended(draft: Draft, token: Token, end: Outcome): void {
   if (node.kind !== 'task') throw new InvariantError('invariant/not-a-task', `"${node.id}" was executed but is no task`);
   if (end.kind === 'cancel') return conclude(draft, { kind: 'cancelled', error: end.error });
   if (end.kind === 'failed') return failed(draft, token, node, end);
+  if (end.kind === 'ask') return ask(draft, token, end);
   const misfit = end.channel === undefined ? undefined : applyOperations(draft, end.channel);
   if (misfit !== undefined) {
     if (node.recover !== undefined) setApart(draft, token);
@@ -167,11 +168,22 @@ function ended(draft: Draft, token: Token, end: Outcome): void {
   }
 }
 
+/** Parks the execution, as it is, until the answer has come: the same attempt, the same key. */
+function ask(draft: Draft, token: Token, end: Extract<Outcome, { kind: 'ask' }>): void {
+  setApart(draft, token);
+  giveMemberSlotBack(draft, token);
+  const scope = draft.scope(token.scope);
+  if (scope !== undefined) scope.parked += 1;
+  const early = takeEarly(draft, end.signal);
+  draft.waits.set(token.id, { token, signal: end.signal, since: draft.at, asked: true, ...(end.question === undefined ? {} : { question: end.question }) });
+  if (early !== undefined) answered(draft, token.id, early);
+}
+
 function iterate(draft: Draft, token: Token, node: TaskNode, end: Extract<Outcome, { kind: 'iterate' }>): void {
   const limit = node.maxIterations ?? defaultMaxIterations;
   if (token.iteration >= limit) return failStep(draft, token, node, iterationLimit(draft, token, limit));
   draft.count(token.node, 1);
-  let again: Token = { ...token, input: end.input, attempt: 1, iteration: token.iteration + 1, hop: token.hop + 1 };
+  let again: Token = { ...token, answers: undefined, input: end.input, attempt: 1, iteration: token.iteration + 1, hop: token.hop + 1 };
   if (end.spawned === undefined) giveMemberSlotBack(draft, again);
   else {
     again = withScope(draft, again);

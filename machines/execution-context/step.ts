@@ -52,6 +52,7 @@ function apply(draft: Draft, event: ExecutionEvent): void {
       due(draft, event.ids);
       break;
     case 'SIGNAL':
+      if (isOldPost(draft, event.post)) return;
       signalled(draft, event.name, boxed(toJson(event.value, `signal "${event.name}"`)));
       break;
     case 'PAUSE':
@@ -62,6 +63,7 @@ function apply(draft: Draft, event: ExecutionEvent): void {
       reconsider(draft);
       break;
     case 'CANCEL':
+      if (isOldPost(draft, event.post)) return;
       conclude(draft, { kind: 'cancelled', error: cancelled(draft, event.reason) });
       break;
     case 'CONCLUDED':
@@ -69,6 +71,14 @@ function apply(draft: Draft, event: ExecutionEvent): void {
     case 'UNPARKED':
       break;
   }
+}
+
+/** A store's mailbox may show a message again after a crash; it is taken in once. */
+function isOldPost(draft: Draft, post: number | undefined): boolean {
+  if (post === undefined) return false;
+  if (post <= draft.posted) return true;
+  draft.posted = post;
+  return false;
 }
 
 function ready(draft: Draft, facts: RunFacts): void {

@@ -13,17 +13,23 @@ export function startSleep(draft: Draft, scope: OpenScope, token: Token, node: S
 
 /** Takes the oldest signal of that name that is already there, or waits for one. */
 export function startWait(draft: Draft, scope: OpenScope, token: Token, node: WaitNode): void {
-  const early = draft.signals[node.signal];
-  const value = early?.[0];
-  if (early !== undefined && value !== undefined) {
-    const { [node.signal]: _, ...others } = draft.signals;
-    draft.signals = early.length === 1 ? others : { ...others, [node.signal]: early.slice(1) };
-    completeStep(draft, token, node, value[0]);
+  const early = takeEarly(draft, node.signal);
+  if (early !== undefined) {
+    completeStep(draft, token, node, early[0]);
     return;
   }
   scope.parked += 1;
   draft.waits.set(token.id, { token, signal: node.signal, since: draft.at });
   if (node.timeoutMs !== undefined) park(draft, token, node.timeoutMs, 'wait-timeout');
+}
+
+/** The oldest signal of that name that came before anyone waited for it. */
+export function takeEarly(draft: Draft, name: string): Boxed | undefined {
+  const early = draft.signals[name];
+  if (early === undefined) return undefined;
+  const { [name]: _, ...others } = draft.signals;
+  draft.signals = early.length === 1 ? others : { ...others, [name]: early.slice(1) };
+  return early[0];
 }
 
 /** Parks a token until a time; the timers are told. */
@@ -36,17 +42,23 @@ export function park(draft: Draft, token: Token, delayMs: number, why: Delayed['
 /** A signal came in: the oldest wait of that name goes on with it; without one the signal is kept. */
 export function signalled(draft: Draft, name: string, value: Boxed): void {
   const wait = draft.waits.values().find((waiting) => waiting.signal === name);
-  if (wait === undefined) {
-    draft.signals = { ...draft.signals, [name]: [...(draft.signals[name] ?? []), value] };
-    return;
+  if (wait === undefined) draft.signals = { ...draft.signals, [name]: [...(draft.signals[name] ?? []), value] };
+  else answered(draft, wait.token.id, value);
+}
+
+/** Whoever waits under this id goes on: a wait step with the value, a task that asked from its top. */
+export function answered(draft: Draft, id: number, value: Boxed): void {
+  const wait = draft.waits.get(id);
+  if (wait === undefined) return;
+  draft.waits.delete(id);
+  if (draft.delayed.get(id) !== undefined) {
+    draft.delayed.delete(id);
+    draft.disarm.push(id);
   }
-  draft.waits.delete(wait.token.id);
-  if (draft.delayed.get(wait.token.id) !== undefined) {
-    draft.delayed.delete(wait.token.id);
-    draft.disarm.push(wait.token.id);
-  }
-  unpark(draft, wait.token);
-  completeStep(draft, wait.token, draft.node(wait.token.node), value[0]);
+  const { token } = wait;
+  unpark(draft, token);
+  if (wait.asked === true) enqueue(draft, { ...token, answers: { ...token.answers, [wait.signal]: value } });
+  else completeStep(draft, token, draft.node(token.node), value[0]);
 }
 
 /** Due times have passed. Ids that are not parked any more are stale and change nothing. */

@@ -4,9 +4,10 @@ import type { Clock, Environment, Random } from '../ports.ts';
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(delayMs, fire) {
-    const timer = setTimeout(fire, delayMs);
-    return () => clearTimeout(timer);
+  after(delayMs, fire, background = false) {
+    const timer: unknown = setTimeout(fire, delayMs);
+    if (background && typeof timer === 'object') (timer as { unref?: () => void }).unref?.();
+    return () => clearTimeout(timer as ReturnType<typeof setTimeout>);
   },
   soon: typeof setImmediate === 'function' ? soonByImmediate : soonByMessage(),
 };
@@ -14,7 +15,13 @@ export const systemClock: Clock = {
 export const systemRandom: Random = { next: () => Math.random() };
 
 /** Timers, sockets and `kill` work; worker threads do not (see adapters/threads). */
-export const systemEnvironment: Environment = { clock: systemClock, random: systemRandom, newId: () => nanoid(), backends: {} };
+export const systemEnvironment: Environment = { clock: systemClock, random: systemRandom, newId: () => nanoid(), owner: thisProcess(), backends: {} };
+
+/** Host and process, as far as the platform tells; asked for without an import, so that browsers can load this file. */
+function thisProcess(): Environment['owner'] {
+  const node = (globalThis as { readonly process?: { readonly pid?: number; readonly getBuiltinModule?: (name: string) => { readonly hostname?: () => string } | undefined } }).process;
+  return { host: node?.getBuiltinModule?.('node:os')?.hostname?.() ?? 'unknown', pid: node?.pid ?? 0 };
+}
 
 function soonByImmediate(run: () => void): () => void {
   const immediate = setImmediate(run);

@@ -53,6 +53,11 @@ export function parseCheckpoint(input: unknown): Checkpoint {
   return value as unknown as Checkpoint;
 }
 
+/** The text that a store keeps. */
+export function serializeCheckpoint(checkpoint: Checkpoint): string {
+  return JSON.stringify(checkpoint);
+}
+
 const freshHint = 'Use an older checkpoint, or start a new run.';
 
 function textOf(input: unknown): string {

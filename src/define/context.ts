@@ -1,5 +1,6 @@
 /** What a running task is given beside its input. The run time implements it. */
 import type { TaskFailure as FailureRecord } from '../core/errors.ts';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Json } from '../core/json-type.ts';
 import type { Control, InputArguments, Step } from './step.ts';
 
@@ -48,6 +49,13 @@ export interface TaskContext<I = unknown> {
   readonly idempotencyKey: string;
   readonly channel: Channel;
   readonly log: TaskLog;
+  /**
+   * Asks people: the task leaves here, and runs again from its top once the answer has come as a signal of that name.
+   * Answers that it already has are given at once. Ask before effects, or make those idempotent.
+   */
+  ask<T = Json>(name: string, options?: { readonly question?: unknown; readonly schema?: StandardSchemaV1<unknown, T> }): Promise<T>;
+  /** Asks for a full snapshot once this task has settled, where the run has a store. */
+  checkpoint(): void;
   progress(done: number, total?: number, note?: string): void;
   /** Queues a step beside this task's successors, which still run. */
   nextTask<I2>(step: Step<I2, unknown>, ...input: InputArguments<NoInfer<I2>>): void;

@@ -7,7 +7,6 @@ type Scalar = string | number | boolean | null;
 type NeverJson =
   | Date
   | RegExp
-  | Error
   | ReadonlyMap<unknown, unknown>
   | ReadonlySet<unknown>
   | WeakMap<WeakKey, unknown>
@@ -18,6 +17,9 @@ type NeverJson =
   | bigint
   | symbol
   | ((...args: never) => unknown);
+
+/** By its `stack`: plain data may well have a name and a message. */
+type IsError<T> = T extends Error ? ('stack' extends keyof T ? true : false) : false;
 
 /** How deep the types are followed. Recursive types are common; the run time checks the rest. */
 type Deeper<D extends readonly unknown[]> = readonly [...D, unknown];
@@ -36,6 +38,8 @@ type NotJsonInside<T, P extends string, D extends readonly unknown[]> = [T] exte
         : T extends undefined | void
           ? `${P} (may be undefined)`
           : T extends NeverJson
+            ? P
+            : IsError<T> extends true
             ? P
             : T extends readonly (infer U)[]
               ? NotJsonInside<U, `${P}[]`, Deeper<D>>

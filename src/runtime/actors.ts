@@ -1,6 +1,6 @@
 /** The two I/O actors of a run, as XState actors that any copy of the machine can be given. */
-import { fromCallback, type AnyActorRef } from 'xstate';
-import type { ArmCommand, ExecuteCommand, ExecutionEvent } from '../../machines/index.ts';
+import { fromCallback, type AnyActorRef, type AnyStateMachine } from 'xstate';
+import type { ArmCommand, ExecuteCommand, ExecutionContext, ExecutionEvent } from '../../machines/index.ts';
 import type { Environment } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
 import { Site } from './execution.ts';
@@ -14,8 +14,16 @@ export interface Attachment {
   readonly runId: string | undefined;
   readonly observers: Observers;
   readonly environment: Environment;
+  /** Where the run has a store. */
+  recorder?: EventSink | undefined;
   /** Set while the executor lives: reports all it knows. */
   flush?: (() => void) | undefined;
+}
+
+/** What records the events that a run has accepted. */
+export interface EventSink {
+  accept(event: ExecutionEvent, revision: number): void;
+  readonly congestion: Promise<void> | undefined;
 }
 
 export interface RunLimits {
@@ -31,6 +39,24 @@ export function attach(actor: object, attachment: Attachment): void {
   (actor as { [attached]?: Attachment })[attached] = attachment;
 }
 
+const internal: ReadonlySet<string> = new Set(['CONCLUDED', 'PARKED', 'UNPARKED']);
+
+/**
+ * The same machine; what its actors accept is recorded where their run has a store. It sits in the machine's own
+ * `transition`, so an event cannot come in by another way, and is recorded before any command that it causes is sent.
+ */
+export function recorded<M extends AnyStateMachine>(machine: M): M {
+  const { transition } = machine;
+  machine.transition = (...args) => {
+    const [before, event, scope] = args;
+    const after = transition.apply(machine, args);
+    const recorder = (scope.self as { [attached]?: Attachment })[attached]?.recorder;
+    if (recorder !== undefined && after.context !== before.context && !internal.has(event.type)) recorder.accept(event as ExecutionEvent, (after.context as ExecutionContext).revision);
+    return after;
+  };
+  return machine;
+}
+
 export function createActors(code: WorkflowCode, limits: RunLimits, standard: Environment) {
   const find = (self: { _parent?: AnyActorRef | undefined }): Attachment =>
     (self._parent as { [attached]?: Attachment } | undefined)?.[attached] ?? { runId: undefined, observers: new Observers(), environment: standard };
@@ -42,14 +68,20 @@ export function createActors(code: WorkflowCode, limits: RunLimits, standard: En
     const runId = attachment.runId ?? restoredId(self._parent) ?? environment.newId();
     const groups = new GroupExecutor(code, environment);
     groups.check();
-    const machine = new Executor(new Site(code, environment, observers, runId), groups, send);
+    const machine = new Executor(new Site(code, environment, observers, runId), groups, send, () => attachment.recorder?.congestion);
     attachment.flush = () => machine.flush();
-    receive((command) => machine.receive(command));
+    let told = false;
+    // Before READY nothing is executed: a restored run may turn out to belong to another graph. Its answer tells all again.
+    receive((command) => {
+      if (told) machine.receive(command);
+    });
     let closed = false;
     // In a microtask: whoever starts a run can still add listeners before the first task begins.
     queueMicrotask(() => {
       const at = environment.clock.now();
-      if (!closed) send({ type: 'READY', from: 'executor', at, run: { id: runId, startedAt: at, graphHash: code.definition.graphHash, ...limits } });
+      if (closed) return;
+      told = true;
+      send({ type: 'READY', from: 'executor', at, run: { id: runId, startedAt: at, graphHash: code.definition.graphHash, ...limits } });
     });
     return () => {
       closed = true;

@@ -8,6 +8,7 @@ import { DefinitionError } from '../core/errors.ts';
 import type { Fragment, GraphNode, NodeId, PolicyFunction } from '../core/graph.ts';
 import { compileFragment } from '../define/compile.ts';
 import type { CompiledFragment, Definition, TaskImplementation } from '../define/definition.ts';
+import { nodeHash } from '../define/graph-hash.ts';
 import { findTask, findWorkflow } from '../define/registry.ts';
 import type { Resolved } from './invocation.ts';
 
@@ -16,12 +17,24 @@ interface Loaded {
   readonly compiled: CompiledFragment;
 }
 
+/** Above this many nodes a checkpoint holds the graph's hash alone. */
+const NODES_LISTED = 5000;
+
 export class WorkflowCode {
   readonly definition: Definition;
+  #nodeHashes: Readonly<Record<NodeId, string>> | undefined;
   readonly #fragments = new Map<string, Loaded>();
 
   constructor(definition: Definition) {
     this.definition = definition;
+  }
+
+  /** Hashes of all nodes, for the list of differences in a mismatch; absent for large graphs, which would fill every checkpoint. */
+  get nodeHashes(): Readonly<Record<NodeId, string>> | undefined {
+    const { nodes } = this.definition.graph;
+    const ids = Object.keys(nodes);
+    if (ids.length > NODES_LISTED) return undefined;
+    return (this.#nodeHashes ??= Object.fromEntries(ids.map((id) => [id, nodeHash(nodes[id] as GraphNode)])));
   }
 
   get workflow(): string {

@@ -7,7 +7,7 @@ import type { Outcome } from '../../machines/index.ts';
 import type { Backend, Environment, TaskName, TaskNote } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
 import { unknownTask } from './errors.ts';
-import { Invocation, type Resolved, type Scene } from './invocation.ts';
+import { Invocation, type Resolved, type Scene, type Spot } from './invocation.ts';
 import type { Observers, TaskPlace } from './observer.ts';
 
 /** What all executions of a run share. */
@@ -42,6 +42,7 @@ export interface Job {
   readonly id: number;
   readonly index: number | undefined;
   readonly hop: number;
+  readonly answers?: Spot['answers'];
   /** Where it runs, if not here. */
   readonly backend: Backend | undefined;
 }
@@ -49,7 +50,7 @@ export interface Job {
 function invocationOf(site: Site, job: Job): Invocation {
   const { place } = job;
   const { task: node, attempt, iteration } = place;
-  const spot = { scene: site, note: (note: TaskNote) => tellNote(site, place, note), node, attempt, iteration, id: job.id, hop: job.hop };
+  const spot = { scene: site, note: (note: TaskNote) => tellNote(site, place, note), node, attempt, iteration, id: job.id, hop: job.hop, answers: job.answers };
   return new Invocation(spot, job.input, job.index);
 }
 
@@ -144,7 +145,7 @@ function remote(site: Site, job: Job, backend: Backend): Runnable {
         const { attempt, iteration, key, task: node } = place;
         const outcome = (await backend.run({
           workflow: site.code.workflow, node, embedded: embeddedNames(site.code, node), declared: site.code.definition.graph.nodes[node] !== undefined,
-          runId: site.runId, input, attempt, iteration, idempotencyKey: `${site.runId}/${key}`, channel: site.channel, signal: controller.signal, started, note: (note) => tellNote(site, place, note),
+          runId: site.runId, input, attempt, iteration, idempotencyKey: `${site.runId}/${key}`, answers: job.answers, channel: site.channel, signal: controller.signal, started, note: (note) => tellNote(site, place, note),
         })) as Outcome;
         if ('fragments' in outcome && outcome.fragments !== undefined) site.code.restore(outcome.fragments);
         return outcome.kind === 'failed' ? { ...outcome, random: site.environment.random.next() } : outcome;

@@ -30,10 +30,10 @@ export class Executor implements RangeHost, TokenHost {
   paused = false;
   #flushing = false;
 
-  constructor(site: Site, groups: GroupExecutor, send: (event: ExecutionEvent) => void) {
+  constructor(site: Site, groups: GroupExecutor, send: (event: ExecutionEvent) => void, congestion: () => Promise<void> | undefined) {
     this.site = site;
     this.#groups = groups;
-    this.slice = new Slice(site.environment.clock);
+    this.slice = new Slice(site.environment.clock, congestion);
     this.outbox = new Outbox(site.environment.clock, send, () => {
       for (const run of this.#tokens.values()) run.reportMoves();
     });

@@ -19,7 +19,9 @@ import { isStep } from '../define/spec.ts';
 import type { TaskNote } from '../ports.ts';
 import { InvocationChannel } from './channel.ts';
 import type { TaskImplementation } from '../define/definition.ts';
-import { validated } from './contracts.ts';
+import { check, validated } from './contracts.ts';
+import { checkId } from '../core/ids.ts';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 
 /** What all executions of a run share, as far as a task can see it. */
 export interface Scene {
@@ -38,9 +40,15 @@ export interface Spot {
   readonly node: NodeId;
   readonly attempt: number;
   readonly iteration: number;
+  readonly answers?: Readonly<Record<string, readonly [] | readonly [Json]>> | undefined;
   /** Of the token, or of the group whose member it is. */
   readonly id: number;
   readonly hop: number;
+}
+
+/** Thrown by `ctx.ask` to leave the task until the answer has come. Catching it changes nothing. */
+class Asked extends Error {
+  override readonly name = 'Asked';
 }
 
 export interface Resolved {
@@ -50,6 +58,8 @@ export interface Resolved {
 }
 
 interface Effects {
+  ask?: { signal: string; question: Json | undefined };
+  checkpoint?: true;
   cancel?: { reason: string | undefined };
   terminate?: { output: unknown };
   goto?: Target;
@@ -148,6 +158,21 @@ export class Invocation implements TaskContext<unknown> {
     return CONTROL;
   }
 
+  async ask<T>(name: string, options: { readonly question?: unknown; readonly schema?: StandardSchemaV1<unknown, T> } = {}): Promise<T> {
+    const { answers } = this.#spot;
+    if (answers !== undefined && Object.hasOwn(answers, name)) {
+      const answer = copyJson(answers[name]?.[0]);
+      return (options.schema === undefined ? answer : await check(options.schema, answer, `answer to "${name}"`)) as T;
+    }
+    const effects = this.#steer('ask');
+    effects.ask ??= { signal: checkId('signal', name), question: toJson(options.question, `question of ask("${name}")`) };
+    throw new Asked(`task "${this.#spot.node}" waits for the answer to "${name}"`);
+  }
+
+  checkpoint(): void {
+    this.#steer('checkpoint').checkpoint = true;
+  }
+
   /** Calls the function with its own copy of the input. Throws or rejects as the function does. */
   begin(implementation: TaskImplementation): unknown {
     const input = copyJson(this.#input);
@@ -172,9 +197,10 @@ export class Invocation implements TaskContext<unknown> {
     const effects = this.#effects;
     if (effects === undefined) return { kind: 'value', value: this.#value(result) };
     if (effects.cancel !== undefined) return this.#cancelled(effects.cancel.reason);
+    if (effects.ask !== undefined) return { kind: 'ask', ...effects.ask };
     const { spawned, fragments } = effects;
     const channel = effects.channel?.operations;
-    const also = { ...(spawned && { spawned }), ...(channel && { channel }), ...(fragments && { fragments }) };
+    const also = { ...(spawned && { spawned }), ...(channel && { channel }), ...(fragments && { fragments }), ...(effects.checkpoint && { checkpoint: true as const }) };
     if (effects.terminate !== undefined) return { kind: 'terminate', output: toJson(effects.terminate.output, 'output'), ...also };
     if (effects.goto !== undefined) return { kind: 'goto', target: effects.goto, ...also };
     if (effects.iterate !== undefined) return { kind: 'iterate', input: toJson(effects.iterate.input, 'input of nextIteration'), ...also };
@@ -185,6 +211,7 @@ export class Invocation implements TaskContext<unknown> {
   fail(thrown: unknown, random: number): Outcome {
     this.#settled = true;
     if (this.#effects?.cancel !== undefined) return this.#cancelled(this.#effects.cancel.reason);
+    if (this.#effects?.ask !== undefined) return { kind: 'ask', ...this.#effects.ask };
     return { kind: 'failed', error: serializeError(thrown), random };
   }
 

@@ -22,7 +22,7 @@ export interface TaskPlace {
 
 export type RunEvent = { /** Milliseconds since the epoch. */ readonly at: number } & (
   | { readonly type: 'run.started' | 'run.paused' | 'run.resumed' | 'run.waiting' | 'run.completed' }
-  | { readonly type: 'run.failed' | 'run.cancelled'; readonly error: Error }
+  | { readonly type: 'run.failed' | 'run.cancelled' | 'run.message-refused'; readonly error: Error }
   | ({ readonly type: 'task.started' } & TaskPlace)
   | ({ readonly type: 'task.completed'; readonly durationMs: number } & TaskPlace)
   | ({

@@ -161,7 +161,7 @@ export class Range {
 
   #report(index: number, outcome: Outcome): void {
     const { outbox } = this.#host;
-    if (outcome.kind === 'value' && outcome.spawned === undefined && outcome.channel === undefined) {
+    if (outcome.kind === 'value' && outcome.spawned === undefined && outcome.channel === undefined && outcome.checkpoint === undefined) {
       outbox.cell(this.group, index, cellOf(outcome.value));
       return;
     }

@@ -12,16 +12,14 @@ import type { Actor, Snapshot } from 'xstate';
 import { CHECKPOINT_FORMAT, CHECKPOINT_VERSION, type Checkpoint } from '../core/checkpoint.ts';
 import { TaskchartError, isTaskchartError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
-import { nodeHash } from '../define/graph-hash.ts';
 import { MACHINE_VERSION, type ExecutionContext, type ExecutionContextMachine } from '../../machines/index.ts';
 import type { Attachment } from './actors.ts';
 import type { WorkflowCode } from './code.ts';
 import type { RunEvent, RunListener } from './observer.ts';
+import type { Mailbox, Message } from './mailbox.ts';
+import type { Recorder } from './recorder.ts';
 import { checkSignal } from './signals.ts';
 import { whatItWaitsFor, type RunStatus } from './status.ts';
-
-/** Above this many nodes a checkpoint holds the graph's hash alone, and a mismatch cannot list the differences. */
-const NODES_LISTED = 5000;
 
 export interface Run<O> {
   readonly id: string;
@@ -31,6 +29,8 @@ export interface Run<O> {
   readonly actor: Actor<ExecutionContextMachine>;
   /** The whole run as plain JSON. */
   snapshot(): Checkpoint;
+  /** Saves a full snapshot to the run's store; resolves when it is durable. */
+  checkpoint(): Promise<void>;
   /** Where it stands, and what it waits for. */
   status(): RunStatus;
   /** Answers a wait. Early signals are kept until someone waits; a value that does not fit the wait's schema is refused. */
@@ -53,36 +53,53 @@ export class ActorRun<O> implements Run<O> {
   readonly #code: WorkflowCode;
   readonly #attachment: Attachment;
   #seq: number;
+  #recorder: Recorder | undefined;
+  #mailbox: Mailbox | undefined;
+  #resolve: (output: O) => void = () => undefined;
+  #reject: (error: unknown) => void = () => undefined;
 
   constructor(id: string, actor: Actor<ExecutionContextMachine>, code: WorkflowCode, attachment: Attachment, seq: number) {
+    this.#seq = seq;
     this.id = id;
     this.actor = actor;
     this.#code = code;
     this.#attachment = attachment;
-    this.#seq = seq;
     this.result = new Promise<O>((resolve, reject) => {
-      actor.subscribe({
-        error: (error) => {
-          this.#ended(error);
-          reject(error);
-        },
-        complete: () => {
-          this.#tell('run.completed');
-          resolve(actor.getSnapshot().output as O);
-        },
-      });
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
     // Whoever only listens or polls has not asked for the result: that must not end the process.
     this.result.catch(() => undefined);
+    actor.subscribe({ error: (error) => void this.#concluded(error), complete: () => void this.#concluded(undefined) });
     this.#watchStates();
   }
 
-  snapshot(): Checkpoint {
-    this.#attachment.flush?.();
-    // Each value in it was checked on its way in; the limits of one value do not hold for the whole run.
-    const snapshot = JSON.parse(JSON.stringify(this.actor.getPersistedSnapshot())) as Json;
+  /** Starts the actor; with a recorder, what it accepts is recorded from its first event on. */
+  begin(recorder?: Recorder, mailbox?: Mailbox): void {
+    this.#recorder = recorder;
+    this.#mailbox = mailbox;
+    this.#attachment.recorder = recorder;
+    this.actor.start();
+    void mailbox?.look();
+  }
+
+  /** The run cannot go on in this process; with a store it is as it was last stored. */
+  fail(error: unknown): void {
+    this.#mailbox?.close();
+    this.#reject(error);
+    this.actor.stop();
+    void this.#recorder?.abandon();
+  }
+
+  /** Counts what the machine has accepted. */
+  get revision(): number {
+    return this.actor.getSnapshot().context.revision;
+  }
+
+  /** The run as a checkpoint, without the copies that someone else's hands would need. */
+  capture(): Checkpoint {
     const { graph, graphHash } = this.#code.definition;
-    const ids = Object.keys(graph.nodes);
+    const snapshot = this.actor.getPersistedSnapshot();
     return {
       format: CHECKPOINT_FORMAT,
       version: CHECKPOINT_VERSION,
@@ -90,16 +107,51 @@ export class ActorRun<O> implements Run<O> {
       graphHash,
       machineVersion: MACHINE_VERSION,
       runId: this.id,
-      seq: (this.#seq += 1),
+      seq: this.#nextSeq(),
       savedAt: this.#attachment.environment.clock.now(),
-      ...(ids.length > NODES_LISTED ? {} : { nodes: Object.fromEntries(ids.map((node) => [node, nodeHash(graph.nodes[node] as never)])) }),
-      snapshot,
+      ...(this.#code.nodeHashes === undefined ? {} : { nodes: this.#code.nodeHashes }),
+      snapshot: snapshot as unknown as Json,
     };
+  }
+
+  /** The run's revision, unless that was already given: then the next number. */
+  #nextSeq(): number {
+    this.#seq = Math.max(this.#seq + 1, this.actor.getSnapshot().context?.revision ?? 0);
+    return this.#seq;
+  }
+
+  snapshot(): Checkpoint {
+    this.#attachment.flush?.();
+    // Each value in it was checked on its way in; the limits of one value do not hold for the whole run.
+    return JSON.parse(JSON.stringify(this.capture())) as Checkpoint;
+  }
+
+  async checkpoint(): Promise<void> {
+    if (this.#recorder === undefined) {
+      throw new TaskchartError('run/no-store', `run "${this.id}" of workflow "${this.#code.workflow}" has no store to write a checkpoint to`, {
+        hint: 'give it one: workflow.start(input, { store }), or take run.snapshot() and keep it yourself',
+      });
+    }
+    this.#attachment.flush?.();
+    await this.#recorder.save();
   }
 
   status(): RunStatus {
     const snapshot = this.actor.getSnapshot();
     return whatItWaitsFor(String(snapshot.value), snapshot.context);
+  }
+
+  /** A message from another process. What does not fit is refused there; here it is only told to those who watch. */
+  receive(message: Message | undefined, post: number): void {
+    const at = this.#attachment.environment.clock.now();
+    try {
+      if (message === undefined) throw new TaskchartError('protocol/bad-message', `message ${post} to run "${this.id}" is no signal and no cancel`);
+      if (message.kind === 'cancel') return this.#send({ type: 'CANCEL', post, ...(message.reason === undefined ? {} : { reason: message.reason }) });
+      const value = checkSignal(this.#code, this.actor.getSnapshot().context, message.name, message.value);
+      this.#send({ type: 'SIGNAL', at, name: message.name, post, ...(value === undefined ? {} : { value }) });
+    } catch (thrown) {
+      this.#attachment.observers.tell({ type: 'run.message-refused', at, error: thrown instanceof Error ? thrown : new Error(String(thrown)) });
+    }
   }
 
   signal(name: string, value?: unknown): void {
@@ -164,6 +216,25 @@ export class ActorRun<O> implements Run<O> {
     this.#attachment.observers.tell({ type, at: this.#attachment.environment.clock.now() });
   }
 
+  /** The actor has ended. The result is told when the final state is durable. */
+  async #concluded(error: unknown): Promise<void> {
+    this.#mailbox?.close();
+    const snapshot = this.actor.getSnapshot();
+    const early = error === undefined && snapshot.status !== 'done';
+    try {
+      if (early) await this.#recorder?.abandon();
+      else await this.#recorder?.finish();
+    } catch (thrown) {
+      this.#reject(thrown);
+      return;
+    }
+    const problem = early ? stopped(this.id, this.#code.workflow) : error;
+    if (problem === undefined) this.#tell('run.completed');
+    else this.#ended(problem);
+    if (problem === undefined) this.#resolve(snapshot.output as O);
+    else this.#reject(problem);
+  }
+
   #ended(thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const cancelled = isTaskchartError(thrown) && thrown.code === 'run/cancelled';
@@ -189,6 +260,14 @@ export class ActorRun<O> implements Run<O> {
       error: () => undefined,
     });
   }
+}
+
+/** Someone stopped the actor itself: XState calls that complete, but there is no output. */
+function stopped(id: string, workflow: string): TaskchartError {
+  return new TaskchartError('run/stopped', `run "${id}" of workflow "${workflow}" was stopped before it had ended`, {
+    hint: 'its snapshot is still good: workflow.resume(run.snapshot()), or workflow.resume(store, runId), goes on; run.cancel() ends a run for good',
+    details: { runId: id },
+  });
 }
 
 function ends(event: RunEvent): boolean {

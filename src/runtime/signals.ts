@@ -2,7 +2,7 @@
 import { DefinitionError, TaskchartError, ValueError } from '../core/errors.ts';
 import { preview, toJson, type Json } from '../core/json.ts';
 import { nearestName } from '../core/options.ts';
-import type { ExecutionContext } from '../../machines/index.ts';
+import { Vec, type ExecutionContext } from '../../machines/index.ts';
 import type { WorkflowCode } from './code.ts';
 
 /** The value as JSON. Schemas of signals must answer at once: a signal is accepted or refused, never in between. */
@@ -30,10 +30,12 @@ export function checkSignal(code: WorkflowCode, context: ExecutionContext, name:
   return json;
 }
 
+/** Node ids and signal names: of the graph's waits, and of the questions that tasks have asked. */
 function* waitsOf(code: WorkflowCode, context: ExecutionContext): Generator<readonly [string, string]> {
   const graphs = [code.definition.graph.nodes, ...Object.values(context.fragments).map((fragment) => fragment.nodes)];
   for (const nodes of graphs) for (const id in nodes) {
     const node = nodes[id];
     if (node?.kind === 'wait') yield [id, node.signal];
   }
+  for (const wait of Vec.values(context.waits)) if (wait.asked === true) yield [wait.token.node, wait.signal];
 }

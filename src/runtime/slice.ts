@@ -10,30 +10,34 @@ const LOOK_EVERY = 16;
 
 export class Slice {
   readonly #clock: Clock;
+  readonly #congestion: () => Promise<void> | undefined;
   #startedAt: number;
   #looks = 0;
   #turn: Promise<void> | undefined;
 
-  constructor(clock: Clock) {
+  /** `congestion` is a promise while nobody should start anything: it resolves when they may again. */
+  constructor(clock: Clock, congestion: () => Promise<void> | undefined) {
     this.#clock = clock;
+    this.#congestion = congestion;
     this.#startedAt = clock.now();
   }
 
   spent(): boolean {
     if (this.#turn !== undefined) return true;
     this.#looks = (this.#looks + 1) % LOOK_EVERY;
-    return this.#looks === 0 && this.#clock.now() - this.#startedAt >= SLICE_MS;
+    return this.#looks === 0 && (this.#clock.now() - this.#startedAt >= SLICE_MS || this.#congestion() !== undefined);
   }
 
   /** Resolves in the next turn, with a new slice; all who wait share it. */
   next(): Promise<void> {
-    this.#turn ??= new Promise((resolve) => {
-      this.#clock.soon(() => {
-        this.#turn = undefined;
-        this.#startedAt = this.#clock.now();
-        resolve();
-      });
-    });
+    this.#turn ??= this.#rest();
     return this.#turn;
+  }
+
+  async #rest(): Promise<void> {
+    await new Promise<void>((resolve) => void this.#clock.soon(resolve));
+    await this.#congestion();
+    this.#turn = undefined;
+    this.#startedAt = this.#clock.now();
   }
 }

@@ -37,6 +37,7 @@ export class TokenRun {
   #attempt: number;
   #iteration: number;
   #hop: number;
+  #answers: Start['answers'];
   #ahead: boolean;
   #moves: number[] = [];
   #running: Abortable | undefined;
@@ -52,6 +53,7 @@ export class TokenRun {
     this.#attempt = start.attempt;
     this.#iteration = start.iteration;
     this.#hop = start.hop;
+    this.#answers = start.answers;
     this.#ahead = start.ahead;
   }
 
@@ -92,10 +94,10 @@ export class TokenRun {
     const node = site.code.node(this.#node);
     const implementation = site.code.implementation(this.#node);
     if (node?.kind === 'task' && implementation !== undefined && (node.timeoutMs !== undefined || this.#backend !== undefined || site.observers.watched)) {
-      const job = { place: this.#place(), node, input: this.#input, id: group ?? id, index, hop: this.#hop, backend: this.#backend };
+      const job = { place: this.#place(), node, input: this.#input, id: group ?? id, index, hop: this.#hop, answers: this.#answers, backend: this.#backend };
       return execute(site, job, (running) => (this.#running = running));
     }
-    const invocation = new Invocation({ scene: site, node: this.#node, attempt: this.#attempt, iteration: this.#iteration, id: group ?? id, hop: this.#hop }, this.#input, index);
+    const invocation = new Invocation({ scene: site, node: this.#node, attempt: this.#attempt, iteration: this.#iteration, id: group ?? id, hop: this.#hop, answers: this.#answers }, this.#input, index);
     this.#running = invocation;
     try {
       if (implementation === undefined) throw unknownTask(site.code, this.#node);
@@ -114,7 +116,7 @@ export class TokenRun {
   #goOn(outcome: Outcome): boolean {
     if (!this.#ahead || this.#host.paused) return false;
     if (outcome.kind !== 'value' && outcome.kind !== 'iterate') return false;
-    if (outcome.spawned !== undefined || outcome.channel !== undefined || outcome.fragments !== undefined) return false;
+    if (outcome.spawned !== undefined || outcome.channel !== undefined || outcome.fragments !== undefined || outcome.checkpoint !== undefined) return false;
     const node = this.#host.site.code.node(this.#node) as TaskNode;
     if (outcome.kind === 'iterate') {
       if (this.#iteration >= (node.maxIterations ?? defaultMaxIterations)) return false;
@@ -130,6 +132,7 @@ export class TokenRun {
       this.#note(1);
     }
     this.#attempt = 1;
+    this.#answers = undefined;
     this.#hop += 1;
     this.#host.outbox.schedule();
     return true;

@@ -5,20 +5,24 @@
  * run handle can do (run.ts).
  */
 import { createActor, type Snapshot } from 'xstate';
-import { diffGraphs, graphMismatch, parseCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
+import { parseCheckpoint, serializeCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
 import { CheckpointError } from '../core/errors.ts';
 import { checkId } from '../core/ids.ts';
 import { integerOption, optionsObject } from '../core/options.ts';
-import { nodeHash } from '../define/graph-hash.ts';
 import { WorkflowStep, type WorkflowOptions } from '../define/workflow.ts';
 import type { InputArguments, Step } from '../define/step.ts';
-import { MACHINE_VERSION, createExecutionContextMachine, planOf, type ExecutionContextMachine, type Plan } from '../../machines/index.ts';
-import type { Clock, Environment, Random } from '../ports.ts';
-import { attach, createActors, type Attachment, type RunLimits } from './actors.ts';
+import { MACHINE_VERSION, createExecutionContextMachine, planOf, type ExecutionContext, type ExecutionContextMachine, type Plan } from '../../machines/index.ts';
+import type { JsonObject } from '../core/json-type.ts';
+import type { CheckpointStore, Clock, Environment, Random, RunOwner, RunWriter } from '../ports.ts';
+import { attach, createActors, recorded, type Attachment, type RunLimits } from './actors.ts';
 import { WorkflowCode } from './code.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { harmless, type Inspect } from './inspection.ts';
+import { Mailbox } from './mailbox.ts';
+import { fitToGraph, type FitOptions } from './migrate.ts';
 import { Observers } from './observer.ts';
+import { Recorder, type RecordMode } from './recorder.ts';
+import { persistedFrom, replay } from './replay.ts';
 import { ActorRun, type Run } from './run.ts';
 
 /** What can be said about a run before it starts, and belongs to the machine. */
@@ -34,6 +38,10 @@ export interface StartOptions extends RunOptions {
   readonly runId?: string | undefined;
   /** XState's own option: sees every event and snapshot of the run's actors. One that throws is not called again. */
   readonly inspect?: Inspect | undefined;
+  /** Makes the run durable: what it accepts is stored before `result` is told. */
+  readonly store?: CheckpointStore | undefined;
+  /** `journal` (default): every accepted event, in batches. `manual`: only where `run.checkpoint()` or `ctx.checkpoint()` asks, and the end. */
+  readonly record?: RecordMode | undefined;
   /** For tests: another time. */
   readonly clock?: Clock | undefined;
   /** For tests: other randomness (it only moves the jitter of retries). */
@@ -51,12 +59,16 @@ export interface Runnable<I, O> {
   /** Starts a run and returns its handle. Input that JSON cannot carry is refused here, with its path. */
   start(...given: StartArguments<I>): Run<O>;
   /** Goes on from a checkpoint (or its JSON text). Throws CheckpointError or GraphMismatchError before anything runs. */
-  resume(checkpoint: Checkpoint | string, options?: Omit<StartOptions, 'runId' | keyof RunOptions>): Run<O>;
+  resume(checkpoint: Checkpoint | string, options?: ResumeOptions): Run<O>;
+  /** Goes on with a stored run and becomes its owner: an earlier owner's next write is refused, and it stops. */
+  resume(store: CheckpointStore, runId: string, options?: ResumeOptions): Promise<Run<O>>;
   /** The same workflow with other options. */
   with(options: RunOptions): Runnable<I, O>;
 }
 
 export type StartArguments<I> = undefined extends I ? [input?: I, options?: StartOptions] : [input: I, options?: StartOptions];
+
+export interface ResumeOptions extends Omit<StartOptions, 'runId' | 'store' | keyof RunOptions>, FitOptions {}
 
 export class WorkflowRunner<I, O> implements Runnable<I, O> {
   readonly #code: WorkflowCode;
@@ -73,9 +85,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   }
 
   get machine(): ExecutionContextMachine<I, O> {
-    const { definition } = this.#code;
-    this.#shared.plan ??= planOf(definition.graph, definition.graphHash, { get: (node) => this.#code.policy(node) });
-    return (this.#machine ??= createExecutionContextMachine<I, O>(this.#shared.plan).provide({ actors: createActors(this.#code, this.#limits, this.#environment) }));
+    return (this.#machine ??= recorded(createExecutionContextMachine<I, O>(this.#plan()).provide({ actors: createActors(this.#code, this.#limits, this.#environment) })));
   }
 
   async run(...input: InputArguments<I>): Promise<O> {
@@ -90,13 +100,40 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
       const bound = this.with({ concurrency: checked.concurrency, maxSteps: checked.maxSteps });
       return bound.start(...([input, others] as unknown as StartArguments<I>));
     }
-    return this.#launch(options.runId ?? this.#environment.newId(), options, { input }, 0);
+    const run = this.#prepare(options.runId ?? this.#environment.newId(), options, { input });
+    if (options.store === undefined) run.begin();
+    else void this.#startStored(run, options.store, options);
+    return this.#bound(run, options);
   }
 
-  resume(given: Checkpoint | string, options: Omit<StartOptions, 'runId' | keyof RunOptions> = {}): Run<O> {
-    const checkpoint = parseCheckpoint(given);
-    this.#checkFit(checkpoint);
-    return this.#launch(checkpoint.runId, options, { snapshot: checkpoint.snapshot as unknown as Snapshot<unknown> }, checkpoint.seq);
+  resume(given: Checkpoint | string, options?: ResumeOptions): Run<O>;
+  resume(store: CheckpointStore, runId: string, options?: ResumeOptions): Promise<Run<O>>;
+  resume(given: Checkpoint | string | CheckpointStore, second?: string | ResumeOptions, third?: ResumeOptions): Run<O> | Promise<Run<O>> {
+    if (typeof second === 'string') return this.#resumeStored(given as CheckpointStore, second, third ?? {});
+    const options = second ?? {};
+    const checkpoint = this.#fitting(parseCheckpoint(given), options);
+    const run = this.#prepare(checkpoint.runId, options, { snapshot: checkpoint.snapshot as unknown as Snapshot<unknown> }, checkpoint.seq);
+    run.begin();
+    return this.#bound(run, options);
+  }
+
+  async #resumeStored(store: CheckpointStore, runId: string, options: ResumeOptions): Promise<Run<O>> {
+    checkId('run', runId);
+    const writer = await store.open(runId, this.#owner(options));
+    try {
+      const { stored } = writer;
+      if (stored === undefined) throw unknownRun(runId, this.#code.workflow);
+      const checkpoint = this.#fitting(parseCheckpoint(stored.checkpoint), options);
+      const base = checkpoint.snapshot as JsonObject & { readonly context: unknown };
+      const context = replay(this.#plan(), base.context as ExecutionContext, stored.journal, runId);
+      const run = this.#prepare(runId, options, { snapshot: persistedFrom(base, context) as unknown as Snapshot<unknown> }, checkpoint.seq);
+      const journalBytes = stored.journal.reduce((sum, entry) => sum + entry.length, 0);
+      this.#record(run, writer, store, options, { revision: context.revision, snapshotBytes: stored.checkpoint.length, journalBytes }, context.posted);
+      return this.#bound(run, options);
+    } catch (thrown) {
+      await writer.close().catch(() => undefined);
+      throw thrown;
+    }
   }
 
   with(options: RunOptions): WorkflowRunner<I, O> {
@@ -105,20 +142,56 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     return new WorkflowRunner<I, O>(this.#code, this.#environment, limits, this.#shared);
   }
 
-  #launch(id: string, options: StartOptions, given: { input?: I; snapshot?: Snapshot<unknown> }, seq: number): Run<O> {
-    const { clock = this.#environment.clock, random = this.#environment.random, inspect, signal } = options;
+  /** The actor and its handle, not started yet. */
+  #prepare(id: string, options: StartOptions, given: { input?: I; snapshot?: Snapshot<unknown> }, seq = 0): ActorRun<O> {
+    const { clock = this.#environment.clock, random = this.#environment.random, inspect } = options;
     new GroupExecutor(this.#code, this.#environment).check();
     const attachment: Attachment = { runId: id, observers: new Observers(), environment: { ...this.#environment, clock, random } };
     const actor = createActor(this.machine as unknown as ExecutionContextMachine, { id, ...given, ...(inspect && { inspect: harmless(inspect) }) });
     refuseBadInput(actor.getSnapshot());
     attach(actor, attachment);
-    const run = new ActorRun<O>(id, actor, this.#code, attachment, seq);
-    actor.start();
-    if (signal !== undefined) cancelWith(signal, run);
+    return new ActorRun<O>(id, actor, this.#code, attachment, seq);
+  }
+
+  /** Opens the store and starts when the run's first state is durable; until then the handle is there and waits. */
+  async #startStored(run: ActorRun<O>, store: CheckpointStore, options: StartOptions): Promise<void> {
+    try {
+      const writer = await store.open(run.id, this.#owner(options));
+      if (writer.stored !== undefined) {
+        await writer.close();
+        throw new CheckpointError('checkpoint/exists', `the store already has a run "${run.id}"`, { hint: 'go on with it by workflow.resume(store, runId), or give another runId' });
+      }
+      const text = serializeCheckpoint(run.capture());
+      await writer.save(text, 0);
+      this.#record(run, writer, store, options, { revision: 0, snapshotBytes: text.length, journalBytes: 0 }, 0);
+    } catch (thrown) {
+      run.fail(thrown);
+    }
+  }
+
+  #record(run: ActorRun<O>, writer: RunWriter, store: CheckpointStore, options: StartOptions, start: { revision: number; snapshotBytes: number; journalBytes: number }, posted: number): void {
+    const recorder = new Recorder(writer, options.record ?? 'journal', start, () => ({ checkpoint: run.capture(), revision: run.revision }), (error) => run.fail(error));
+    const clock = options.clock ?? this.#environment.clock;
+    run.begin(recorder, new Mailbox(store, run.id, clock, posted, (message, number) => run.receive(message, number)));
+  }
+
+  #owner(options: StartOptions): RunOwner {
+    const clock = options.clock ?? this.#environment.clock;
+    return { ...this.#environment.owner, since: clock.now() };
+  }
+
+  #bound(run: ActorRun<O>, options: StartOptions): Run<O> {
+    if (options.signal !== undefined) cancelWith(options.signal, run);
     return run;
   }
 
-  #checkFit(checkpoint: Checkpoint): void {
+  #plan(): Plan {
+    const { definition } = this.#code;
+    return (this.#shared.plan ??= planOf(definition.graph, definition.graphHash, { get: (node) => this.#code.policy(node) }));
+  }
+
+  /** The checkpoint, if this code can go on with it; a changed graph needs `migrate` or `allowAdditions`. */
+  #fitting(checkpoint: Checkpoint, options: ResumeOptions): Checkpoint {
     const { workflow, definition } = this.#code;
     if (checkpoint.workflow !== workflow) {
       throw new CheckpointError('checkpoint/wrong-workflow', `the checkpoint belongs to workflow "${checkpoint.workflow}", not to "${workflow}"`, { hint: 'resume it with that workflow' });
@@ -128,9 +201,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
         hint: 'use the version of taskchart that wrote it',
       });
     }
-    if (checkpoint.graphHash === definition.graphHash) return;
-    const nodes = Object.fromEntries(Object.entries(definition.graph.nodes).map(([id, node]) => [id, nodeHash(node)]));
-    throw graphMismatch(workflow, diffGraphs(checkpoint, nodes));
+    return checkpoint.graphHash === definition.graphHash ? checkpoint : fitToGraph(checkpoint, definition, options);
   }
 }
 
@@ -156,8 +227,11 @@ export class Workflow<Id extends string, I, O> extends WorkflowStep<Id, I, O> im
     return this.#runner.start(...given);
   }
 
-  resume(checkpoint: Checkpoint | string, options?: Omit<StartOptions, 'runId' | keyof RunOptions>): Run<O> {
-    return this.#runner.resume(checkpoint, options);
+  resume(checkpoint: Checkpoint | string, options?: ResumeOptions): Run<O>;
+  resume(store: CheckpointStore, runId: string, options?: ResumeOptions): Promise<Run<O>>;
+  resume(given: Checkpoint | string | CheckpointStore, second?: string | ResumeOptions, third?: ResumeOptions): Run<O> | Promise<Run<O>> {
+    if (typeof second === 'string') return this.#runner.resume(given as CheckpointStore, second, third);
+    return this.#runner.resume(given as Checkpoint | string, second);
   }
 
   with(options: RunOptions): Runnable<I, O> {
@@ -167,12 +241,16 @@ export class Workflow<Id extends string, I, O> extends WorkflowStep<Id, I, O> im
 
 function checkStart(workflow: string, options: StartOptions): RunLimits | { concurrency: undefined; maxSteps?: number | undefined } {
   const where = `options of workflow "${workflow}"`;
-  const { concurrency, maxSteps, runId } = optionsObject(where, options, ['runId', 'inspect', 'clock', 'random', 'signal', 'concurrency', 'maxSteps']);
+  const { concurrency, maxSteps, runId } = optionsObject(where, options, ['runId', 'inspect', 'clock', 'random', 'signal', 'store', 'record', 'concurrency', 'maxSteps']);
   if (runId !== undefined) checkId('run', runId);
   return {
     concurrency: concurrency === undefined ? undefined : integerOption(`${where}.concurrency`, concurrency, 1),
     maxSteps: maxSteps === undefined ? undefined : integerOption(`${where}.maxSteps`, maxSteps, 1),
   } as RunLimits;
+}
+
+function unknownRun(runId: string, workflow: string): CheckpointError {
+  return new CheckpointError('checkpoint/unknown-run', `the store has no run "${runId}" of workflow "${workflow}"`, { hint: 'store.list() (or taskchart ps) shows the runs that it has' });
 }
 
 /** The machine checks its own input when it is made; here that becomes an error of `start` itself. */

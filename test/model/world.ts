@@ -13,6 +13,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { NodeId, TaskNode } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
+import { cellOf, isValue } from '../../machines/execution-context/cells.ts';
 import { Vec, initialContext, step, type ExecuteCommand, type ExecutionContext, type ExecutionEvent, type Outcome, type Plan, type Report, type RunFacts, type Step } from '../../machines/index.ts';
 import { assertInvariants, deepFreeze } from './invariants.ts';
 
@@ -157,7 +158,7 @@ export class World {
   #report(place: Open, end: Outcome): Report {
     if ('id' in place) return { id: place.id, end };
     const plain = end.kind === 'value' && end.spawned === undefined && end.channel === undefined;
-    if (plain) return { group: place.group, indexes: [place.index], cells: [end.value === undefined ? [] : [end.value]] };
+    if (plain) return { group: place.group, indexes: [place.index], cells: [cellOf(end.value)] };
     return { ...place, end };
   }
 
@@ -167,7 +168,7 @@ export class World {
     const effects = { ...channel, ...spawned };
     switch (kind) {
       case 'value':
-        return { kind, ...(pick % 6 === 0 ? {} : { value: [pick, [pick]] }), ...channel };
+        return { kind, ...(pick % 6 === 0 ? {} : { value: [pick, `${pick}`, [pick], { pick }, true, null, []][pick % 7] as Json }), ...channel };
       case 'spawn':
         return { kind: 'value', value: [pick], spawned: [{ node: this.#anyEntry(pick) }], ...channel };
       case 'fail':
@@ -240,7 +241,7 @@ export class World {
       case 6:
         return { type: 'SETTLED', at, reports: [] };
       case 7:
-        return { type: 'SETTLED', at, reports: [{ group: anyGroup, indexes: [1, 2, 3], cells: [] }] };
+        return { type: 'SETTLED', at, reports: [{ group: anyGroup, indexes: [1, 2, 3], cells: [] }, { group: anyGroup, indexes: [0, 1, 2, 3, 4], cells: [null, undefined, [1, 2], {}, { error: { name: 'E', message: 'm' } }] as never }] };
       case 8: {
         // Members that are branches or tokens of their own are no range members.
         const own = [...Vec.values(this.context.groups)].flatMap(({ id, size }) => Array.from({ length: size }, (_, index) => ({ group: id, index }))).filter(({ group, index }) => !this.members.has(`${group}.${index}`));
@@ -269,7 +270,7 @@ export class World {
     if ('id' in report) {
       if (report.end !== undefined) this.tokens.delete(report.id);
     } else if ('index' in report) this.members.delete(`${report.group}.${report.index}`);
-    else report.indexes.forEach((index, at) => report.cells[at] && this.members.delete(`${report.group}.${index}`));
+    else report.indexes.forEach((index, at) => isValue(report.cells[at]) && this.members.delete(`${report.group}.${index}`));
   }
 
   #obey(command: ExecuteCommand, everything: boolean): void {

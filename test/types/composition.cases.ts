@@ -320,3 +320,8 @@ task('opts', (n: number) => n, { retries: 3 });
 task('opts', (n: number) => n, { retry: { attempts: 3, backoff: 'cubic' } });
 
 export { out, router };
+
+// plain data with a name and a message is no Error
+task('chat', () => ({ name: 'Ann', message: 'hello' }));
+// @ts-expect-error an Error is no JSON
+task('anError', () => new Error('x'));

@@ -4,13 +4,13 @@
  * Owns: virtual time, driving a run to its end. Does not own: the run.
  *
  * Invariants
- * 1. Tasks may wait for a few turns of the event loop (`turns`), never for real time.
+ * 1. Tasks may wait for turns of the event loop (`turns`), never for real time.
  * 2. A run that neither ends nor waits for a timer or a signal is reported as stuck, with what it says of itself.
  */
 import type { Clock, Json, Run } from 'taskchart';
 
 /** Turns without any change after which nothing is expected to happen without time or a signal. */
-const QUIET = 10;
+const QUIET = 4;
 
 export class TestClock implements Clock {
   #now: number;
@@ -52,9 +52,9 @@ export class TestClock implements Clock {
   /** Lets everything happen that needs no time. */
   async quiet(): Promise<void> {
     for (let quiet = 0; quiet < QUIET; quiet += 1) {
-      await turns(1);
+      await turn();
       turnsSeen += 1;
-      if (this.#soon > 0) quiet = 0;
+      if (this.#soon > 0 || busy > 0) quiet = 0;
     }
   }
 
@@ -89,9 +89,20 @@ export function turnNumber(): number {
   return turnsSeen;
 }
 
+function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** How many tasks wait for a turn: as long as there are some, it is not quiet. */
+let busy = 0;
+
 /** So many turns of the event loop: what a test's task waits for. */
 export async function turns(count: number): Promise<void> {
-  for (let left = count; left > 0; left -= 1) await new Promise<void>((resolve) => void setImmediate(resolve));
+  for (let left = count; left > 0; left -= 1) {
+    busy += 1;
+    await turn();
+    busy -= 1;
+  }
 }
 
 export interface Driving {

@@ -1,0 +1,138 @@
+/**
+ * A run cut at every point: stored as text, and gone on with from there by another instance of its graph.
+ *
+ * Owns: taking the cuts, resuming each, comparing with the run that nobody cut. Does not own: the workflows.
+ *
+ * Invariants that every cut must hold
+ * 1. The resumed run ends as the uninterrupted one: with the same output, or with the same error.
+ * 2. An execution that had ended before the cut does not run again. (An execution that ended in the very turn of the cut
+ *    may: its outcome reaches the machine with the next batch.)
+ * 3. An execution that runs again has the same idempotency key, attempt, iteration and input as before.
+ * 4. An execution in flight at the cut runs again, unless the run is one that drops what is in flight.
+ */
+import { createHash } from 'node:crypto';
+import { expect } from 'vitest';
+import type { Json, Run, Runnable } from 'taskchart';
+import { drive, TestClock, turnNumber, type Driving, type Ending } from './clock.ts';
+import { Trace, type TraceEntry } from './trace.ts';
+
+export interface CutCase extends Driving {
+  readonly name: string;
+  readonly input?: Json;
+  /** Compiles the graph anew: no two runs share an object. */
+  readonly make: (trace: Trace) => Runnable<never, unknown>;
+  /** Called when the run starts; not when it goes on from a cut. */
+  readonly prepare?: (run: Run<unknown>) => void;
+  /** Set where a run ends while tasks are in flight: fail-fast groups, cancels, terminate beside others. */
+  readonly drops?: true;
+  /** What the run must end with, beside being equal for every cut. */
+  readonly expected?: unknown;
+}
+
+export interface Cut {
+  readonly text: string;
+  readonly at: number;
+  readonly turn: number;
+  /** What had begun and ended until then. */
+  readonly before: readonly TraceEntry[];
+}
+
+export const RUN_ID = 'cut';
+
+/** Runs a case to its end without a cut. */
+export async function whole(test: CutCase): Promise<{ readonly ending: Ending; readonly trace: Trace }> {
+  const trace = new Trace();
+  const clock = new TestClock();
+  const ending = await drive(start(test, trace, clock), clock, test);
+  return { ending, trace };
+}
+
+function start(test: CutCase, trace: Trace, clock: TestClock): Run<unknown> {
+  const run = test.make(trace).start(test.input as never, { clock, runId: RUN_ID });
+  test.prepare?.(run);
+  return run;
+}
+
+/** Runs a case, or goes on with it from a cut, and takes a snapshot at every revision of the machine and inside every task. */
+export async function cutsOf(test: CutCase, from?: Cut): Promise<{ readonly ending: Ending; readonly cuts: readonly Cut[] }> {
+  const trace = new Trace();
+  const clock = new TestClock(from?.at);
+  const run = from === undefined ? start(test, trace, clock) : test.make(trace).resume(from.text, { clock });
+  const cuts = new Map<string, Cut>();
+  const take = (): void => {
+    const checkpoint = run.snapshot();
+    const { seq: _, savedAt: __, ...rest } = checkpoint;
+    const text = JSON.stringify(rest);
+    if (!cuts.has(text)) cuts.set(text, { text: JSON.stringify(checkpoint), at: clock.now(), turn: turnNumber(), before: [...trace.entries] });
+  };
+  take();
+  trace.onTask = take;
+  run.actor.subscribe({ next: take, error: () => undefined });
+  const ending = await drive(run, clock, test);
+  take();
+  return { ending, cuts: [...cuts.values()] };
+}
+
+/** Goes on from a cut, `later` milliseconds after it. */
+export async function resumed(test: CutCase, cut: Cut, later: number): Promise<{ readonly ending: Ending; readonly trace: Trace }> {
+  const trace = new Trace();
+  const clock = new TestClock(cut.at + later);
+  const ending = await drive(test.make(trace).resume(cut.text, { clock }), clock, test);
+  return { ending, trace };
+}
+
+/** Invariants 1 to 4 for every cut of a case. Returns how many cuts there were. */
+export async function everyCut(test: CutCase): Promise<number> {
+  const { ending } = await whole(test);
+  if (test.expected !== undefined) expect(ending).toMatchObject(test.expected as object);
+  const probed = await cutsOf(test);
+  expect(probed.ending, 'the run that was looked into').toEqual(ending);
+  let number = 0;
+  for (const cut of probed.cuts) {
+    const later = number % 3 === 1 ? 3000 : 0;
+    const after = await resumed(test, cut, later);
+    const place = `cut ${number} of ${probed.cuts.length} (${createHash('md5').update(cut.text).digest('hex').slice(0, 8)}), ${later} ms later: ${describeCut(cut)}`;
+    expect(after.ending, place).toEqual(ending);
+    checkExecutions(cut, after.trace.entries, test.drops === true, place);
+    number += 1;
+  }
+  return number;
+}
+
+const identity = ({ key, attempt }: TraceEntry): string => `${key} #${attempt}`;
+
+/** Invariants 2, 3 and 4. */
+export function checkExecutions(cut: Cut, after: readonly TraceEntry[], drops: boolean, place: string): void {
+  const again = new Map(after.filter(({ what }) => what === 'start').map((entry) => [identity(entry), entry]));
+  const ended = new Map(cut.before.filter(({ what }) => what === 'end').map((entry) => [identity(entry), entry]));
+  const attempts = lastAttempts(cut.before);
+  // A task whose time was up may never end by itself; then its next attempt tells that it is over.
+  const last = lastAttempts([...cut.before, ...after]);
+  for (const entry of cut.before) {
+    if (entry.what === 'end') continue;
+    const same = again.get(identity(entry));
+    const end = ended.get(identity(entry));
+    const where = `${place}: ${entry.task} ${identity(entry)}`;
+    if (same !== undefined) {
+      const { task, input, iteration } = entry;
+      expect({ task: same.task, input: same.input, iteration: same.iteration }, where).toEqual({ task, input, iteration });
+      if (end !== undefined && cut.turn - end.turn > 1) expect.fail(`${where} had ended ${cut.turn - end.turn} turns before the cut, and ran again`);
+    } else if (end === undefined && !drops && (last.get(entry.key) ?? 0) <= entry.attempt) expect.fail(`${where} was in flight at the cut, and did not run again`);
+  }
+  for (const entry of after) {
+    const known = attempts.get(entry.key);
+    if (known !== undefined && entry.attempt < known) expect.fail(`${place}: ${entry.task} ${identity(entry)} ran again though attempt ${known} had begun`);
+  }
+  const starts = after.filter(({ what }) => what === 'start').map(identity);
+  expect(starts.length, `${place}: an execution ran twice after the cut`).toBe(new Set(starts).size);
+}
+
+function lastAttempts(entries: readonly TraceEntry[]): Map<string, number> {
+  const last = new Map<string, number>();
+  for (const { key, attempt } of entries) last.set(key, Math.max(attempt, last.get(key) ?? 0));
+  return last;
+}
+
+function describeCut(cut: Cut): string {
+  return cut.before.slice(-8).map(({ what, task }) => `${what} ${task}`).join(', ');
+}
