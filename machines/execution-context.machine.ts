@@ -24,16 +24,18 @@ import { step } from './execution-context/step.ts';
 const executor = fromCallback<ExecuteCommand>(() => undefined);
 const timers = fromCallback<ArmCommand>(() => undefined);
 
+interface MachineTypes<I, O> {
+  context: ExecutionContext;
+  events: ExecutionEvent;
+  input: I;
+  output: O;
+}
+
 /** The ExecutionContext machine of one workflow. Its `input` is the workflow's own input. */
 export function createExecutionContextMachine<I = unknown, O = Json | undefined>(plan: Plan) {
   const { workflow, root } = plan.graph;
   const machine = setup({
-    types: {
-      context: {} as ExecutionContext,
-      events: {} as ExecutionEvent,
-      input: {} as I,
-      output: {} as O,
-    },
+    types: {} as MachineTypes<I, O>,
     actors: { executor, timers },
     actions: {
       advance: enqueueActions(({ context, event, enqueue }) => {
@@ -67,6 +69,7 @@ export function createExecutionContextMachine<I = unknown, O = Json | undefined>
       SETTLED: { actions: 'advance', description: 'A batch of outcomes.' },
       DUE: { actions: 'advance', description: 'Due times have passed.' },
       SIGNAL: { actions: 'advance', description: 'Someone answers a wait.' },
+      REFUSED: { actions: 'advance', description: 'A message from another process was no use.' },
       CANCEL: { actions: 'advance' },
       CONCLUDED: [
         { guard: 'hasCompleted', target: '.completed' },

@@ -21,6 +21,7 @@ export function applyOperations(draft: Draft, operations: readonly ChannelOperat
       case 'add':
         if (held !== undefined && typeof held !== 'number') return misfit('add', key, 'a number', held);
         next[key] = (held ?? 0) + operation.value;
+        if (!Number.isFinite(next[key])) return `ctx.channel.add("${key}") goes beyond the numbers that there are`;
         break;
       case 'append': {
         if (held !== undefined && !Array.isArray(held)) return misfit('append', key, 'a list', held);

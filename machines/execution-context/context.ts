@@ -146,7 +146,7 @@ export interface ExecutionContext {
   /** There was a due time, so the timers are running. */
   readonly timed: boolean;
   readonly waits: Vec<Waiting>;
-  /** Signals that came before anyone waited, oldest first, by name. */
+  /** Signals that came before anyone waited, oldest first, by name. What is left at the end stays readable. */
   readonly signals: Readonly<Record<string, readonly Boxed[]>>;
   /** The number of the newest message of a store's mailbox that was taken in. */
   readonly posted: number;

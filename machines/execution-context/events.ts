@@ -77,8 +77,11 @@ export type ExecutionEvent =
   | { readonly type: 'SETTLED'; readonly at: number; readonly reports: readonly Report[] }
   | { readonly type: 'DUE'; readonly at: number; readonly ids: readonly number[] }
   | { readonly type: 'SIGNAL'; readonly at?: number | undefined; readonly name: string; readonly value?: Json | undefined; /** Its number in a store's mailbox. */ readonly post?: number | undefined }
+  /** A message of a store's mailbox that cannot be used: it is passed, so that no later owner judges it again. */
+  | { readonly type: 'REFUSED'; readonly post: number }
   | { readonly type: 'PAUSE' }
-  | { readonly type: 'RESUME' }
+  /** Without a time, what it starts counts from the time of the event before. */
+  | { readonly type: 'RESUME'; readonly at?: number | undefined }
   | { readonly type: 'CANCEL'; readonly reason?: string | undefined; readonly post?: number | undefined }
   | InternalEvent;
 

@@ -170,7 +170,6 @@ export function conclude(draft: Draft, verdict: Verdict): void {
   root.running = 0;
   root.parked = 0;
   root.runner = undefined;
-  draft.signals = {};
 }
 
 /**

@@ -55,6 +55,9 @@ function apply(draft: Draft, event: ExecutionEvent): void {
       if (isOldPost(draft, event.post)) return;
       signalled(draft, event.name, boxed(toJson(event.value, `signal "${event.name}"`)));
       break;
+    case 'REFUSED':
+      isOldPost(draft, event.post);
+      break;
     case 'PAUSE':
       draft.paused = true;
       break;

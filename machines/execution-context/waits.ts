@@ -1,7 +1,7 @@
 /** Steps that take no slot while they last: a sleep until a time, a wait until a signal. */
 import type { SleepNode, WaitNode } from '../../src/core/graph.ts';
 import type { Boxed } from './cells.ts';
-import type { Delayed, Token } from './context.ts';
+import type { Delayed, Token, Waiting } from './context.ts';
 import type { Draft, OpenScope } from './draft.ts';
 import { completeStep, enqueue, failStep } from './scopes.ts';
 import { taskProblem } from './failures.ts';
@@ -41,7 +41,10 @@ export function park(draft: Draft, token: Token, delayMs: number, why: Delayed['
 
 /** A signal came in: the oldest wait of that name goes on with it; without one the signal is kept. */
 export function signalled(draft: Draft, name: string, value: Boxed): void {
-  const wait = draft.waits.values().find((waiting) => waiting.signal === name);
+  let wait: Waiting | undefined;
+  draft.waits.forEach((waiting) => {
+    if (waiting.signal === name && (wait === undefined || waiting.since < wait.since)) wait = waiting;
+  });
   if (wait === undefined) draft.signals = { ...draft.signals, [name]: [...(draft.signals[name] ?? []), value] };
   else answered(draft, wait.token.id, value);
 }
@@ -66,8 +69,13 @@ export function due(draft: Draft, ids: readonly number[]): void {
   for (const id of ids) {
     const delayed = draft.delayed.get(id);
     if (delayed === undefined || draft.verdict !== null) continue;
+    const { token, dueAt, why } = delayed;
+    if (dueAt > draft.at) {
+      // Said of an earlier time that was parked under this id, or by a clock that has gone back since.
+      draft.arm.push([id, dueAt]);
+      continue;
+    }
     draft.delayed.delete(id);
-    const { token, why } = delayed;
     unpark(draft, token);
     if (why === 'retry') enqueue(draft, token);
     else if (why === 'sleep') completeStep(draft, token, draft.node(token.node), token.input);

@@ -51,7 +51,8 @@ export interface TaskContext<I = unknown> {
   readonly log: TaskLog;
   /**
    * Asks people: the task leaves here, and runs again from its top once the answer has come as a signal of that name.
-   * Answers that it already has are given at once. Ask before effects, or make those idempotent.
+   * Answers that it already has are given at once; one that does not fit `schema` is asked for again, with a warning in
+   * the log. Ask before effects, or make those idempotent.
    */
   ask<T = Json>(name: string, options?: { readonly question?: unknown; readonly schema?: StandardSchemaV1<unknown, T> }): Promise<T>;
   /** Asks for a full snapshot once this task has settled, where the run has a store. */

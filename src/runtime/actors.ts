@@ -14,6 +14,8 @@ export interface Attachment {
   readonly runId: string | undefined;
   readonly observers: Observers;
   readonly environment: Environment;
+  /** The run's handle comes by a promise: whoever awaits that can still add listeners before the first task begins. */
+  readonly promised?: boolean | undefined;
   /** Where the run has a store. */
   recorder?: EventSink | undefined;
   /** Set while the executor lives: reports all it knows. */
@@ -76,8 +78,9 @@ export function createActors(code: WorkflowCode, limits: RunLimits, standard: En
       if (told) machine.receive(command);
     });
     let closed = false;
-    // In a microtask: whoever starts a run can still add listeners before the first task begins.
-    queueMicrotask(() => {
+    // Not at once: whoever starts a run can still add listeners before the first task begins.
+    const soon = attachment.promised === true ? (go: () => void): unknown => environment.clock.soon(go) : queueMicrotask;
+    soon(() => {
       const at = environment.clock.now();
       if (closed) return;
       told = true;

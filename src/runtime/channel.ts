@@ -41,7 +41,7 @@ export class InvocationChannel implements Channel {
     const held = this.#held(name);
     const value = toJson(amount, `channel "${name}"`);
     if (typeof value !== 'number' || (held !== undefined && typeof held !== 'number')) throw misfit('add', name, 'numbers', held);
-    this.#write({ op: 'add', key: name, value }, (held ?? 0) + value);
+    this.#write({ op: 'add', key: name, value }, toJson((held ?? 0) + value, `channel "${name}"`));
   }
 
   append(key: Key, value: unknown): void {

@@ -4,6 +4,7 @@
  * Owns: finding nodes, implementations, policies and backend settings by node id. Does not own: any state of a run; all
  * runs of a workflow share one.
  */
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { DefinitionError } from '../core/errors.ts';
 import type { Fragment, GraphNode, NodeId, PolicyFunction } from '../core/graph.ts';
 import { compileFragment } from '../define/compile.ts';
@@ -51,6 +52,10 @@ export class WorkflowCode {
 
   policy(id: NodeId): PolicyFunction | undefined {
     return this.definition.policies.get(id) ?? this.#inFragments(({ policies }) => policies.get(id));
+  }
+
+  signalSchema(id: NodeId): StandardSchemaV1 | undefined {
+    return this.definition.signals.get(id) ?? this.#inFragments(({ signals }) => signals.get(id));
   }
 
   settings(id: NodeId): unknown {

@@ -15,11 +15,16 @@ export async function validated(implementation: TaskImplementation, node: string
 export async function check(schema: StandardSchemaV1, value: unknown, where: string): Promise<unknown> {
   const result = await schema['~standard'].validate(value);
   if (result.issues === undefined) return result.value;
-  const issues = result.issues.map((issue) => ({ path: pathOf(issue.path), message: issue.message }));
+  throw refusal(where, result.issues);
+}
+
+/** What a schema says against a value, with the paths. */
+export function refusal(where: string, found: readonly StandardSchemaV1.Issue[]): ValueError {
+  const issues = found.map((issue) => ({ path: pathOf(issue.path), message: issue.message }));
   const told = issues.slice(0, 3).map(({ path, message }) => `${path === '' ? where : `${where} at ${path}`}: ${message}`).join('; ');
-  throw new ValueError('value/schema', told, {
-    hint: 'the value does not fit the contract; the details name every issue',
-    details: { path: `${where}${issues[0]?.path === '' ? '' : `.${issues[0]?.path}`}`, issues },
+  return new ValueError('value/schema', told, {
+    hint: 'the value does not fit the schema; the details name every issue',
+    details: { path: `${where}${issues[0] === undefined || issues[0].path === '' ? '' : `.${issues[0].path}`}`, issues },
   });
 }
 

@@ -82,11 +82,21 @@ export async function execute(site: Site, job: Job, register: (abortable: Aborta
 async function limited(site: Site, job: Job, register: (abortable: Abortable) => void, started: () => void): Promise<Outcome> {
   const { node, backend } = job;
   const run = backend === undefined ? here(site, job) : remote(site, job, backend);
-  register(run);
   const { timeoutMs } = node;
-  if (timeoutMs === undefined) return run.outcome(started);
+  if (timeoutMs === undefined) {
+    register(run);
+    return run.outcome(started);
+  }
   return new Promise((resolve) => {
     let cancel: (() => void) | undefined;
+    let aborted = false;
+    // A task that was aborted may never settle: its timer must not keep the process and the run until it fires.
+    const abort = (reason: unknown): void => {
+      aborted = true;
+      cancel?.();
+      run.abort(reason);
+    };
+    register({ abort });
     const expire = (): void => {
       const error = new TaskTimeoutError('task/timeout', `task "${node.id}" of workflow "${site.code.workflow}" took longer than its timeout of ${timeoutMs} ms`, {
         hint: 'raise { timeout }, or let the task stop earlier by watching ctx.signal',
@@ -97,7 +107,7 @@ async function limited(site: Site, job: Job, register: (abortable: Abortable) =>
     };
     const begin = (): void => {
       started();
-      cancel = site.environment.clock.after(timeoutMs, expire);
+      if (!aborted) cancel = site.environment.clock.after(timeoutMs, expire);
     };
     void run.outcome(begin).then((outcome) => {
       cancel?.();

@@ -48,7 +48,9 @@ export class Executor implements RangeHost, TokenHost {
     const resumed = this.paused && !command.paused;
     this.paused = command.paused;
     for (const start of command.start) this.#startToken(start);
-    for (const range of command.ranges) this.#startRange(range);
+    // The answer to READY tells of all members again, also of those that are in these hands.
+    const held = command.fragments === undefined ? undefined : new Set(this.#ranges.keys());
+    for (const range of command.ranges) if (held?.has(range.group) !== true) this.#startRange(range);
     if (resumed) for (const range of this.#ranges.values()) range.wake();
   }
 

@@ -9,7 +9,7 @@
  * 2. The function owns its input: it is a copy. What it returns is copied before anyone else sees it.
  * 3. After it has settled, `ctx` refuses to steer.
  */
-import { DefinitionError, TaskError, serializeError } from '../core/errors.ts';
+import { DefinitionError, TaskError, isTaskchartError, serializeError } from '../core/errors.ts';
 import type { Fragment, NodeId } from '../core/graph.ts';
 import { copyJson, toJson, type Json } from '../core/json.ts';
 import { executionKey, type Outcome, type Target } from '../../machines/index.ts';
@@ -21,6 +21,7 @@ import { InvocationChannel } from './channel.ts';
 import type { TaskImplementation } from '../define/definition.ts';
 import { check, validated } from './contracts.ts';
 import { checkId } from '../core/ids.ts';
+import { reasonText } from './reason.ts';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 
 /** What all executions of a run share, as far as a task can see it. */
@@ -80,6 +81,7 @@ export class Invocation implements TaskContext<unknown> {
   readonly #index: number | undefined;
   #settled = false;
   #effects: Effects | undefined;
+  #channel: Readonly<Record<string, Json>> | undefined;
   #abort: AbortController | undefined;
   #aborted: unknown;
 
@@ -118,7 +120,7 @@ export class Invocation implements TaskContext<unknown> {
 
   get channel(): Channel {
     const effects = this.#steer('channel');
-    return (effects.channel ??= new InvocationChannel(this.#spot.scene.channel, () => this.#steer('channel')));
+    return (effects.channel ??= new InvocationChannel(this.#channel ?? this.#spot.scene.channel, () => this.#steer('channel')));
   }
 
   get log(): TaskLog {
@@ -154,7 +156,7 @@ export class Invocation implements TaskContext<unknown> {
   }
 
   cancel(reason?: string): Control {
-    this.#steer('cancel').cancel = { reason };
+    this.#steer('cancel').cancel = { reason: reasonText(reason) };
     return CONTROL;
   }
 
@@ -162,7 +164,14 @@ export class Invocation implements TaskContext<unknown> {
     const { answers } = this.#spot;
     if (answers !== undefined && Object.hasOwn(answers, name)) {
       const answer = copyJson(answers[name]?.[0]);
-      return (options.schema === undefined ? answer : await check(options.schema, answer, `answer to "${name}"`)) as T;
+      if (options.schema === undefined) return answer as T;
+      try {
+        return (await check(options.schema, answer, `answer to "${name}"`)) as T;
+      } catch (thrown) {
+        if (!isTaskchartError(thrown) || thrown.code !== 'value/schema') throw thrown;
+        // What a person mistypes must not end the run: the question stays open until an answer fits.
+        this.log.warn(`${thrown.message}; the question "${name}" stays open`);
+      }
     }
     const effects = this.#steer('ask');
     effects.ask ??= { signal: checkId('signal', name), question: toJson(options.question, `question of ask("${name}")`) };
@@ -175,6 +184,8 @@ export class Invocation implements TaskContext<unknown> {
 
   /** Calls the function with its own copy of the input. Throws or rejects as the function does. */
   begin(implementation: TaskImplementation): unknown {
+    // Reads see the state at the task's start, whenever they come.
+    this.#channel = this.#spot.scene.channel;
     const input = copyJson(this.#input);
     if (implementation.run === undefined) throw notImplemented(this.#spot.node, this.#spot.scene.workflow);
     if (implementation.input === undefined && implementation.output === undefined) return implementation.run(input as never, this as never);
@@ -260,7 +271,7 @@ export class Invocation implements TaskContext<unknown> {
         name: 'WorkflowCancelledError',
         code: 'run/cancelled',
         message: `task "${node}" cancelled workflow "${workflow}"${reason === undefined ? '' : `: ${reason}`}`,
-        details: { taskId: node, runId, ...(reason === undefined ? {} : { reason: String(reason) }) },
+        details: { taskId: node, runId, ...(reason === undefined ? {} : { reason }) },
       },
     };
   }

@@ -1,4 +1,11 @@
-/** Messages that other processes leave in a run's store: signals and cancels, taken in by whoever owns the run. */
+/**
+ * Messages that other processes leave in a run's store: signals and cancels, taken in by whoever owns the run.
+ *
+ * Owns: looking for them, taking each once and in order. Does not own: what they mean (run.ts).
+ *
+ * Invariant: a store may forget what it is asked to look behind, so it is asked to look behind what is durable in the
+ * run, and not behind what was taken in last.
+ */
 import type { CheckpointStore, Clock } from '../ports.ts';
 
 export type Message =
@@ -18,24 +25,28 @@ export class Mailbox {
   readonly #store: CheckpointStore;
   readonly #runId: string;
   readonly #clock: Clock;
+  readonly #durable: () => number;
   readonly #take: (message: Message | undefined, number: number) => void;
   #seen: number;
   #stop: (() => void) | undefined;
   #closed = false;
 
-  constructor(store: CheckpointStore, runId: string, clock: Clock, seen: number, take: (message: Message | undefined, number: number) => void) {
+  /** `seen`: the newest message that the run has taken in; `durable`: the newest whose taking in is stored. */
+  constructor(store: CheckpointStore, runId: string, clock: Clock, seen: number, durable: () => number, take: (message: Message | undefined, number: number) => void) {
     this.#store = store;
     this.#runId = runId;
     this.#clock = clock;
     this.#seen = seen;
+    this.#durable = durable;
     this.#take = take;
   }
 
   /** Takes in what is there, and goes on looking. A store that cannot be read is tried again: its writes will say more. */
   async look(): Promise<void> {
     try {
-      for (const { number, text } of await this.#store.posts(this.#runId, this.#seen)) {
+      for (const { number, text } of await this.#store.posts(this.#runId, this.#durable())) {
         if (this.#closed) return;
+        if (number <= this.#seen) continue;
         this.#seen = number;
         this.#take(parse(text), number);
       }

@@ -4,6 +4,7 @@ import { GraphMismatchError } from '../core/errors.ts';
 import type { Definition } from '../define/definition.ts';
 import { nodeHash } from '../define/graph-hash.ts';
 import type { JsonObject } from '../core/json-type.ts';
+import type { ExecutionContext } from '../../machines/index.ts';
 
 export interface FitOptions {
   /** Accepts a graph that only has more nodes than the checkpoint's: nothing that a run can stand at was removed or changed. */
@@ -27,6 +28,20 @@ export function fitToGraph(checkpoint: Checkpoint, definition: Definition, optio
   const onlyMore = checkpoint.nodes !== undefined && difference.removed.length === 0 && difference.changed.length === 0;
   if (options.allowAdditions === true && onlyMore) return withGraphHash(checkpoint, graphHash);
   throw graphMismatch(graph.workflow, difference);
+}
+
+/** The journal of another graph can be replayed only where that graph's steps are all there, unchanged. */
+export function refuseJournalOf(checkpoint: Checkpoint, entries: number): GraphMismatchError {
+  const { runId, workflow } = checkpoint;
+  return new GraphMismatchError('checkpoint/graph-mismatch', `run "${runId}" of workflow "${workflow}" has ${entries} journal entries after its last checkpoint, which only the graph that wrote them can read; migrate cannot`, {
+    hint: 'resume it once with the code that wrote it, and let it write a checkpoint: await run.checkpoint()',
+    details: { workflow, runId, entries },
+  });
+}
+
+/** What was replayed goes on under this graph. */
+export function underGraph(context: ExecutionContext, graphHash: string): ExecutionContext {
+  return context.run === null ? context : { ...context, run: { ...context.run, graphHash } };
 }
 
 /** The run inside remembers its graph too. */

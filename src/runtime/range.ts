@@ -108,9 +108,12 @@ export class Range {
     this.#lanes += 1;
     this.#running[lane] = undefined;
     const { slice, site } = this.#host;
-    for (let index = this.#next(); index >= 0; index = this.#next()) {
+    for (;;) {
+      // Before a member is taken: what is paused meanwhile has not started.
       if (slice.spent()) await slice.next();
       if (this.#aborted) break;
+      const index = this.#next();
+      if (index < 0) break;
       const task = this.#taskOf(index);
       const input = this.#items === undefined ? this.#input : this.#items[index];
       if (!task.quick || site.observers.watched) {

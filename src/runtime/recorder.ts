@@ -21,6 +21,15 @@ export interface Captured {
   readonly revision: number;
 }
 
+/** What is stored when recording starts. */
+export interface RecordStart {
+  readonly revision: number;
+  readonly snapshotBytes: number;
+  readonly journalBytes: number;
+  /** The newest message of the store's mailbox that it has taken in. */
+  readonly posted: number;
+}
+
 export type RecordMode = 'journal' | 'manual';
 
 const JOURNAL_LEAST = 256 * 1024;
@@ -35,6 +44,8 @@ export class Recorder {
   #lines: string[] = [];
   #linesBytes = 0;
   #revision: number;
+  #posted: number;
+  #durablePost: number;
   #journalBytes: number;
   #snapshotBytes: number;
   #wanted = false;
@@ -44,10 +55,12 @@ export class Recorder {
   #congestion: Promise<void> | undefined;
 
   /** `capture` gives the run as it is now; `failed` hears of the first write that failed. */
-  constructor(writer: RunWriter, mode: RecordMode, start: { revision: number; snapshotBytes: number; journalBytes: number }, capture: () => Captured, failed: (error: unknown) => void) {
+  constructor(writer: RunWriter, mode: RecordMode, start: RecordStart, capture: () => Captured, failed: (error: unknown) => void) {
     this.#writer = writer;
     this.#mode = mode;
     this.#revision = start.revision;
+    this.#posted = start.posted;
+    this.#durablePost = start.posted;
     this.#snapshotBytes = start.snapshotBytes;
     this.#journalBytes = start.journalBytes;
     this.#capture = capture;
@@ -59,10 +72,16 @@ export class Recorder {
     return this.#congestion;
   }
 
+  /** The newest message of the mailbox that a restored run would know of. */
+  get durablePost(): number {
+    return this.#durablePost;
+  }
+
   /** An event that the machine has accepted; `revision` is the run's revision after it. */
   accept(event: ExecutionEvent, revision: number): void {
     if (this.#failure !== undefined) return;
     this.#revision = revision;
+    if ('post' in event && event.post !== undefined) this.#posted = Math.max(this.#posted, event.post);
     if (asksForSnapshot(event)) this.#wanted = true;
     if (this.#mode === 'journal') {
       const line = JSON.stringify([revision, event]);
@@ -89,7 +108,8 @@ export class Recorder {
   /** Makes the final state durable and gives the run up. */
   async finish(): Promise<void> {
     await this.save();
-    await this.#writer.close();
+    // What had to be durable is.
+    await this.#writer.close().catch(() => undefined);
   }
 
   /** Gives the run up as it is stored. */
@@ -100,7 +120,7 @@ export class Recorder {
   }
 
   #work(): void {
-    this.#loop ??= this.#write().finally(() => (this.#loop = undefined));
+    this.#loop ??= this.#write();
   }
 
   async #write(): Promise<void> {
@@ -116,6 +136,9 @@ export class Recorder {
       this.#failure ??= thrown;
       this.#failed(thrown);
       this.#relieve();
+    } finally {
+      // In the turn in which nothing was left to write: what is accepted from here on needs a loop of its own.
+      this.#loop = undefined;
     }
   }
 
@@ -125,15 +148,18 @@ export class Recorder {
 
   async #append(): Promise<void> {
     const lines = this.#lines;
+    const posted = this.#posted;
     this.#journalBytes += this.#linesBytes;
     this.#lines = [];
     this.#linesBytes = 0;
     await this.#writer.append(lines, this.#revision);
+    this.#durablePost = posted;
   }
 
   /** The snapshot holds what the waiting lines say, so they need not be written. */
   async #snapshot(): Promise<void> {
     this.#wanted = false;
+    const posted = this.#posted;
     const { checkpoint, revision } = this.#capture();
     const text = serializeCheckpoint(checkpoint);
     this.#lines = [];
@@ -141,6 +167,7 @@ export class Recorder {
     this.#journalBytes = 0;
     this.#snapshotBytes = text.length;
     await this.#writer.save(text, revision);
+    this.#durablePost = posted;
   }
 
   #relieve(): void {

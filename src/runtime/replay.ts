@@ -3,7 +3,7 @@ import { CheckpointError, isTaskchartError, reviveError } from '../core/errors.t
 import type { Json, JsonObject } from '../core/json-type.ts';
 import { step, type ExecutionContext, type ExecutionEvent, type Plan } from '../../machines/index.ts';
 
-const events: ReadonlySet<string> = new Set(['READY', 'SETTLED', 'DUE', 'SIGNAL', 'PAUSE', 'RESUME', 'CANCEL']);
+const events: ReadonlySet<string> = new Set(['READY', 'SETTLED', 'DUE', 'SIGNAL', 'REFUSED', 'PAUSE', 'RESUME', 'CANCEL']);
 
 /** Applies journal entries to a snapshot's context. Entries must follow one another without a gap. */
 export function replay(plan: Plan, from: ExecutionContext, entries: readonly string[], runId: string): ExecutionContext {

@@ -5,7 +5,7 @@
  * (workflow.ts).
  *
  * Invariants
- * 1. `result` settles once: with the output, or with the run's error.
+ * 1. `result` settles once: with the output, or with the run's error. Those who watch hear the same, once, before.
  * 2. A snapshot holds every outcome that is known at that moment.
  */
 import type { Actor, Snapshot } from 'xstate';
@@ -15,8 +15,10 @@ import type { Json } from '../core/json.ts';
 import { MACHINE_VERSION, type ExecutionContext, type ExecutionContextMachine } from '../../machines/index.ts';
 import type { Attachment } from './actors.ts';
 import type { WorkflowCode } from './code.ts';
+import { eventStream } from './event-stream.ts';
 import type { RunEvent, RunListener } from './observer.ts';
 import type { Mailbox, Message } from './mailbox.ts';
+import { reasonText } from './reason.ts';
 import type { Recorder } from './recorder.ts';
 import { checkSignal } from './signals.ts';
 import { whatItWaitsFor, type RunStatus } from './status.ts';
@@ -55,6 +57,9 @@ export class ActorRun<O> implements Run<O> {
   #seq: number;
   #recorder: Recorder | undefined;
   #mailbox: Mailbox | undefined;
+  /** Settles when the run has its store, or has failed to get it. */
+  #opening: Promise<void> | undefined;
+  #over = false;
   #resolve: (output: O) => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
@@ -80,13 +85,20 @@ export class ActorRun<O> implements Run<O> {
     this.#mailbox = mailbox;
     this.#attachment.recorder = recorder;
     this.actor.start();
-    void mailbox?.look();
+    // Stopped before it was started: then XState tells nobody.
+    if (this.#attachment.flush === undefined && this.actor.getSnapshot().status === 'active') void this.#concluded(undefined);
+    else void mailbox?.look();
+  }
+
+  /** The run begins when its store is open. */
+  opens(opening: Promise<void>): void {
+    this.#opening = opening;
   }
 
   /** The run cannot go on in this process; with a store it is as it was last stored. */
   fail(error: unknown): void {
     this.#mailbox?.close();
-    this.#reject(error);
+    this.#end(error);
     this.actor.stop();
     void this.#recorder?.abandon();
   }
@@ -127,6 +139,11 @@ export class ActorRun<O> implements Run<O> {
   }
 
   async checkpoint(): Promise<void> {
+    if (this.#recorder === undefined && this.#opening !== undefined) {
+      await this.#opening;
+      // Where it has failed, the run's error says why.
+      if (this.#recorder === undefined) await this.result;
+    }
     if (this.#recorder === undefined) {
       throw new TaskchartError('run/no-store', `run "${this.id}" of workflow "${this.#code.workflow}" has no store to write a checkpoint to`, {
         hint: 'give it one: workflow.start(input, { store }), or take run.snapshot() and keep it yourself',
@@ -146,10 +163,11 @@ export class ActorRun<O> implements Run<O> {
     const at = this.#attachment.environment.clock.now();
     try {
       if (message === undefined) throw new TaskchartError('protocol/bad-message', `message ${post} to run "${this.id}" is no signal and no cancel`);
-      if (message.kind === 'cancel') return this.#send({ type: 'CANCEL', post, ...(message.reason === undefined ? {} : { reason: message.reason }) });
+      if (message.kind === 'cancel') return this.#send({ type: 'CANCEL', post, ...reasonOf(message.reason) });
       const value = checkSignal(this.#code, this.actor.getSnapshot().context, message.name, message.value);
       this.#send({ type: 'SIGNAL', at, name: message.name, post, ...(value === undefined ? {} : { value }) });
     } catch (thrown) {
+      this.#send({ type: 'REFUSED', post });
       this.#attachment.observers.tell({ type: 'run.message-refused', at, error: thrown instanceof Error ? thrown : new Error(String(thrown)) });
     }
   }
@@ -167,37 +185,20 @@ export class ActorRun<O> implements Run<O> {
 
   resume(): void {
     this.#open('resume');
-    this.#send({ type: 'RESUME' });
+    this.#send({ type: 'RESUME', at: this.#attachment.environment.clock.now() });
   }
 
   cancel(reason?: string): void {
     if (this.actor.getSnapshot().status !== 'active') return;
-    this.#send({ type: 'CANCEL', ...(reason === undefined ? {} : { reason }) });
+    this.#send({ type: 'CANCEL', ...reasonOf(reason) });
   }
 
   on(listener: RunListener): () => void {
     return this.#attachment.observers.add(listener);
   }
 
-  async *events(): AsyncIterableIterator<RunEvent> {
-    const waiting: RunEvent[] = [];
-    let wake: (() => void) | undefined;
-    const stop = this.on((event) => {
-      waiting.push(event);
-      wake?.();
-    });
-    try {
-      for (;;) {
-        for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
-          yield event;
-          if (ends(event)) return;
-        }
-        if (this.actor.getSnapshot().status !== 'active') return;
-        await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      stop();
-    }
+  events(): AsyncIterableIterator<RunEvent> {
+    return eventStream((listener) => this.on(listener), () => this.#over);
   }
 
   #send(event: Parameters<Actor<ExecutionContextMachine>['send']>[0]): void {
@@ -225,17 +226,27 @@ export class ActorRun<O> implements Run<O> {
       if (early) await this.#recorder?.abandon();
       else await this.#recorder?.finish();
     } catch (thrown) {
-      this.#reject(thrown);
+      this.#end(thrown);
       return;
     }
     const problem = early ? stopped(this.id, this.#code.workflow) : error;
-    if (problem === undefined) this.#tell('run.completed');
-    else this.#ended(problem);
-    if (problem === undefined) this.#resolve(snapshot.output as O);
-    else this.#reject(problem);
+    if (problem !== undefined) this.#end(problem);
+    else if (!this.#over) {
+      this.#over = true;
+      this.#tell('run.completed');
+      this.#resolve(snapshot.output as O);
+    }
   }
 
-  #ended(thrown: unknown): void {
+  /** The run's last word, once; what comes after it changes nothing. */
+  #end(problem: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#tellEnd(problem);
+    this.#reject(problem);
+  }
+
+  #tellEnd(thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const cancelled = isTaskchartError(thrown) && thrown.code === 'run/cancelled';
     this.#attachment.observers.tell({ type: cancelled ? 'run.cancelled' : 'run.failed', at: this.#attachment.environment.clock.now(), error });
@@ -262,16 +273,17 @@ export class ActorRun<O> implements Run<O> {
   }
 }
 
+function reasonOf(reason: unknown): { readonly reason?: string } {
+  const text = reasonText(reason);
+  return text === undefined ? {} : { reason: text };
+}
+
 /** Someone stopped the actor itself: XState calls that complete, but there is no output. */
 function stopped(id: string, workflow: string): TaskchartError {
   return new TaskchartError('run/stopped', `run "${id}" of workflow "${workflow}" was stopped before it had ended`, {
     hint: 'its snapshot is still good: workflow.resume(run.snapshot()), or workflow.resume(store, runId), goes on; run.cancel() ends a run for good',
     details: { runId: id },
   });
-}
-
-function ends(event: RunEvent): boolean {
-  return event.type === 'run.completed' || event.type === 'run.failed' || event.type === 'run.cancelled';
 }
 
 /** What `getPersistedSnapshot` gives and `createActor` takes. */

@@ -14,6 +14,8 @@ export interface RunStatus {
   /** Tokens that wait for a slot. */
   readonly queued: number;
   readonly waitsFor: readonly WaitingFor[];
+  /** Signals that came before anyone waited for them, by name; after the end: those that nobody has waited for. */
+  readonly keptSignals: Readonly<Record<string, number>>;
 }
 
 export function whatItWaitsFor(state: string, context: ExecutionContext): RunStatus {
@@ -25,5 +27,6 @@ export function whatItWaitsFor(state: string, context: ExecutionContext): RunSta
   let queued = context.root.queue.size;
   for (const scope of Vec.values(context.branches)) queued += scope.queue.size;
   for (const group of Vec.values(context.groups)) queued += group.ready.size;
-  return { state, steps: context.steps, queued, waitsFor };
+  const keptSignals = Object.fromEntries(Object.entries(context.signals).map(([name, values]) => [name, values.length]));
+  return { state, steps: context.steps, queued, waitsFor, keptSignals };
 }

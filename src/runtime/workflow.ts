@@ -13,15 +13,16 @@ import { WorkflowStep, type WorkflowOptions } from '../define/workflow.ts';
 import type { InputArguments, Step } from '../define/step.ts';
 import { MACHINE_VERSION, createExecutionContextMachine, planOf, type ExecutionContext, type ExecutionContextMachine, type Plan } from '../../machines/index.ts';
 import type { JsonObject } from '../core/json-type.ts';
-import type { CheckpointStore, Clock, Environment, Random, RunOwner, RunWriter } from '../ports.ts';
+import type { CheckpointStore, Clock, Environment, Random, RunOwner, RunWriter, StoredRun } from '../ports.ts';
 import { attach, createActors, recorded, type Attachment, type RunLimits } from './actors.ts';
 import { WorkflowCode } from './code.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { harmless, type Inspect } from './inspection.ts';
 import { Mailbox } from './mailbox.ts';
-import { fitToGraph, type FitOptions } from './migrate.ts';
+import { fitToGraph, refuseJournalOf, underGraph, type FitOptions } from './migrate.ts';
 import { Observers } from './observer.ts';
-import { Recorder, type RecordMode } from './recorder.ts';
+import { Recorder, type RecordMode, type RecordStart } from './recorder.ts';
+import { reasonText } from './reason.ts';
 import { persistedFrom, replay } from './replay.ts';
 import { ActorRun, type Run } from './run.ts';
 
@@ -102,7 +103,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     }
     const run = this.#prepare(options.runId ?? this.#environment.newId(), options, { input });
     if (options.store === undefined) run.begin();
-    else void this.#startStored(run, options.store, options);
+    else run.opens(this.#startStored(run, options.store, options));
     return this.#bound(run, options);
   }
 
@@ -119,21 +120,41 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
 
   async #resumeStored(store: CheckpointStore, runId: string, options: ResumeOptions): Promise<Run<O>> {
     checkId('run', runId);
+    // Opening a run takes it from its owner: what this code cannot go on with is left to it.
+    const seen = await store.load(runId);
+    if (seen === undefined) throw unknownRun(runId, this.#code.workflow);
+    if (options.migrate === undefined) this.#fitting(parseCheckpoint(seen.checkpoint), options);
     const writer = await store.open(runId, this.#owner(options));
     try {
       const { stored } = writer;
       if (stored === undefined) throw unknownRun(runId, this.#code.workflow);
-      const checkpoint = this.#fitting(parseCheckpoint(stored.checkpoint), options);
-      const base = checkpoint.snapshot as JsonObject & { readonly context: unknown };
-      const context = replay(this.#plan(), base.context as ExecutionContext, stored.journal, runId);
-      const run = this.#prepare(runId, options, { snapshot: persistedFrom(base, context) as unknown as Snapshot<unknown> }, checkpoint.seq);
-      const journalBytes = stored.journal.reduce((sum, entry) => sum + entry.length, 0);
-      this.#record(run, writer, store, options, { revision: context.revision, snapshotBytes: stored.checkpoint.length, journalBytes }, context.posted);
+      const { checkpoint, context, changed } = this.#restored(stored, runId, options);
+      const run = this.#prepare(runId, options, { snapshot: persistedFrom(checkpoint.snapshot, context) as unknown as Snapshot<unknown> }, checkpoint.seq, true);
+      let [snapshotBytes, journalBytes] = [stored.checkpoint.length, stored.journal.reduce((sum, entry) => sum + entry.length, 0)];
+      if (changed) {
+        // No entry of this graph may follow those of another.
+        const text = serializeCheckpoint(run.capture());
+        await writer.save(text, context.revision);
+        [snapshotBytes, journalBytes] = [text.length, 0];
+      }
+      this.#record(run, writer, store, options, { revision: context.revision, snapshotBytes, journalBytes, posted: context.posted });
       return this.#bound(run, options);
     } catch (thrown) {
       await writer.close().catch(() => undefined);
       throw thrown;
     }
+  }
+
+  /** The state that a store holds, as this code can go on with it; `changed`: another graph has written it. */
+  #restored(stored: StoredRun, runId: string, options: ResumeOptions): { checkpoint: Checkpoint; context: ExecutionContext; changed: boolean } {
+    const { graphHash } = this.#code.definition;
+    const written = parseCheckpoint(stored.checkpoint);
+    const checkpoint = this.#fitting(written, options);
+    const changed = written.graphHash !== graphHash;
+    const migrated = changed && options.migrate !== undefined;
+    if (migrated && stored.journal.length > 0) throw refuseJournalOf(written, stored.journal.length);
+    const { context } = (migrated ? checkpoint : written).snapshot as JsonObject & { readonly context: unknown };
+    return { checkpoint, context: underGraph(replay(this.#plan(), context as ExecutionContext, stored.journal, runId), graphHash), changed };
   }
 
   with(options: RunOptions): WorkflowRunner<I, O> {
@@ -143,10 +164,10 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   }
 
   /** The actor and its handle, not started yet. */
-  #prepare(id: string, options: StartOptions, given: { input?: I; snapshot?: Snapshot<unknown> }, seq = 0): ActorRun<O> {
+  #prepare(id: string, options: StartOptions, given: { input?: I; snapshot?: Snapshot<unknown> }, seq = 0, promised = false): ActorRun<O> {
     const { clock = this.#environment.clock, random = this.#environment.random, inspect } = options;
     new GroupExecutor(this.#code, this.#environment).check();
-    const attachment: Attachment = { runId: id, observers: new Observers(), environment: { ...this.#environment, clock, random } };
+    const attachment: Attachment = { runId: id, observers: new Observers(), environment: { ...this.#environment, clock, random }, promised };
     const actor = createActor(this.machine as unknown as ExecutionContextMachine, { id, ...given, ...(inspect && { inspect: harmless(inspect) }) });
     refuseBadInput(actor.getSnapshot());
     attach(actor, attachment);
@@ -156,23 +177,25 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   /** Opens the store and starts when the run's first state is durable; until then the handle is there and waits. */
   async #startStored(run: ActorRun<O>, store: CheckpointStore, options: StartOptions): Promise<void> {
     try {
+      // Opening a run takes it from its owner: one that is there must be noticed before.
+      if ((await store.load(run.id)) !== undefined) throw runExists(run.id);
       const writer = await store.open(run.id, this.#owner(options));
       if (writer.stored !== undefined) {
         await writer.close();
-        throw new CheckpointError('checkpoint/exists', `the store already has a run "${run.id}"`, { hint: 'go on with it by workflow.resume(store, runId), or give another runId' });
+        throw runExists(run.id);
       }
       const text = serializeCheckpoint(run.capture());
       await writer.save(text, 0);
-      this.#record(run, writer, store, options, { revision: 0, snapshotBytes: text.length, journalBytes: 0 }, 0);
+      this.#record(run, writer, store, options, { revision: 0, snapshotBytes: text.length, journalBytes: 0, posted: 0 });
     } catch (thrown) {
       run.fail(thrown);
     }
   }
 
-  #record(run: ActorRun<O>, writer: RunWriter, store: CheckpointStore, options: StartOptions, start: { revision: number; snapshotBytes: number; journalBytes: number }, posted: number): void {
+  #record(run: ActorRun<O>, writer: RunWriter, store: CheckpointStore, options: StartOptions, start: RecordStart): void {
     const recorder = new Recorder(writer, options.record ?? 'journal', start, () => ({ checkpoint: run.capture(), revision: run.revision }), (error) => run.fail(error));
     const clock = options.clock ?? this.#environment.clock;
-    run.begin(recorder, new Mailbox(store, run.id, clock, posted, (message, number) => run.receive(message, number)));
+    run.begin(recorder, new Mailbox(store, run.id, clock, start.posted, () => recorder.durablePost, (message, number) => run.receive(message, number)));
   }
 
   #owner(options: StartOptions): RunOwner {
@@ -249,6 +272,10 @@ function checkStart(workflow: string, options: StartOptions): RunLimits | { conc
   } as RunLimits;
 }
 
+function runExists(runId: string): CheckpointError {
+  return new CheckpointError('checkpoint/exists', `the store already has a run "${runId}"`, { hint: 'go on with it by workflow.resume(store, runId), or give another runId' });
+}
+
 function unknownRun(runId: string, workflow: string): CheckpointError {
   return new CheckpointError('checkpoint/unknown-run', `the store has no run "${runId}" of workflow "${workflow}"`, { hint: 'store.list() (or taskchart ps) shows the runs that it has' });
 }
@@ -259,7 +286,10 @@ function refuseBadInput(snapshot: { readonly status: string; readonly error?: un
 }
 
 function cancelWith(signal: AbortSignal, run: Run<unknown>): void {
-  const cancel = (): void => run.cancel(signal.reason instanceof Error ? signal.reason.message : String(signal.reason ?? 'aborted'));
-  if (signal.aborted) cancel();
-  else signal.addEventListener('abort', cancel, { once: true });
+  const cancel = (): void => run.cancel(reasonText(signal.reason) ?? 'aborted');
+  if (signal.aborted) return cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  // A signal that outlives many runs must not hold them.
+  const release = (): void => signal.removeEventListener('abort', cancel);
+  run.result.then(release, release);
 }

@@ -224,7 +224,7 @@ describe('restore traps of XState', () => {
   });
 
   it('a snapshot has no machine id: one of another workflow, or of an edited graph, fails by READY before anything runs', async () => {
-    const calls = vi.fn(async () => 'a');
+    const calls = vi.fn<() => Promise<string>>(async () => 'a');
     const old = workflow('edited', waitFor('go').to('a', calls));
     const actor = createActor(old.machine, { input: undefined }).start();
     await until(actor, (state) => state.matches('waiting'));
@@ -249,7 +249,7 @@ describe('restore traps of XState', () => {
   });
 
   it('a snapshot has no version: resume() refuses one of another machine or another graph, before anything runs', async () => {
-    const calls = vi.fn(async () => 'a');
+    const calls = vi.fn<() => Promise<string>>(async () => 'a');
     const flow = workflow('versions', waitFor('go').to('a', calls));
     const run = flow.start();
     await until(run.actor, (state) => state.matches('waiting'));

@@ -81,7 +81,7 @@ describe('createActor(workflow.machine)', () => {
 
   it('PAUSE and RESUME as bare events: what is in flight ends, nothing new starts', async () => {
     const [begun, release] = [gate(), gate()];
-    const second = vi.fn(async (n: number) => n + 1);
+    const second = vi.fn<(n: number) => Promise<number>>(async (n) => n + 1);
     const flow = workflow('pauses', task('a', async (n: number) => (begun.open(), await release.opened, n)).to('b', second));
     const actor = createActor(flow.machine, { input: 1 }).start();
     await begun.opened;
@@ -205,7 +205,7 @@ describe('a run that is stopped or badly watched', () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     const begun = [gate(), gate()];
     const ended = gate<unknown>();
-    const after = vi.fn();
+    const after = vi.fn<() => void>();
     const flow = workflow('stops', parallel(
       task('listens', async (_: null, ctx) => {
         begun[0]?.open();

@@ -51,6 +51,9 @@ export const shapes: fc.Arbitrary<Shape> = fc.letrec<{ shape: Shape; leaf: Shape
   ),
 })).shape;
 
+/** Flat chains of tasks with waits and sleeps between them: where tokens run ahead, and are held back. */
+export const chains: fc.Arbitrary<Shape> = fc.record({ kind: fc.constant('sequence' as const), parts: fc.array(fc.oneof({ weight: 4, arbitrary: task }, { weight: 1, arbitrary: wait }, { weight: 1, arbitrary: sleep }), { minLength: 3, maxLength: 9 }) });
+
 /** The plan of one shape. Custom policies want at least half of the members. */
 export function planOfShape(shape: Shape): Plan {
   const grower = new Grower();

@@ -208,6 +208,7 @@ function membersAt({ context, scopes }: Open, group: Group, index: number): numb
     count(Vec.values(context.inFlight), own) +
     count(Fifo.items(group.ready), own) +
     count(Vec.values(context.delayed), ({ token, why }) => why !== 'wait-timeout' && own(token)) +
+    count(Vec.values(context.waits), ({ token }) => own(token)) +
     count(scopes.values(), ({ owner }) => owner.kind === 'member' && owner.group === group.id && owner.index === index)
   );
 }
@@ -224,8 +225,8 @@ function needsDone(group: Group, node: Extract<GroupNode, { kind: 'dag' }>, inde
 }
 
 function checkNothingOpen({ context, say }: Open): void {
-  const { root, branches, groups, inFlight, delayed, waits, openMembers, signals } = context;
-  const left = { queue: root.queue.size, running: root.running, parked: root.parked, branches: branches.size, groups: groups.size, inFlight: inFlight.size, delayed: delayed.size, waits: waits.size, openMembers, signals: Object.keys(signals).length };
+  const { root, branches, groups, inFlight, delayed, waits, openMembers } = context;
+  const left = { queue: root.queue.size, running: root.running, parked: root.parked, branches: branches.size, groups: groups.size, inFlight: inFlight.size, delayed: delayed.size, waits: waits.size, openMembers };
   for (const [name, size] of Object.entries(left)) if (size !== 0) say(`after the verdict ${name} is ${size}`);
 }
 

@@ -1,7 +1,7 @@
 /** The pure step as a whole: random graphs, random events, legal and not. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planOfShape, shapes } from './graphs.ts';
+import { chains, planOfShape, shapes } from './graphs.ts';
 import { World, throughJson, type Choice, type Facts } from './world.ts';
 import { Fifo, Vec, initialContext, step, type ExecutionContext, type Group, type Running } from '../../machines/index.ts';
 import { problemsOf } from './invariants.ts';
@@ -16,7 +16,7 @@ const choice: fc.Arbitrary<Choice> = fc.record({
 const ending: fc.Arbitrary<Choice> = fc.oneof({ weight: 30, arbitrary: choice }, { weight: 1, arbitrary: choice.map((one) => ({ ...one, what: 'cancel' as const })) }, { weight: 1, arbitrary: choice.map((one) => ({ ...one, outcome: 'cancel' as const })) });
 const facts: fc.Arbitrary<Facts> = fc.record({ concurrency: fc.constantFrom(1, 1, 2, 5), maxSteps: fc.constantFrom(undefined, undefined, undefined, 4, 12) });
 const inputs = fc.array(fc.nat(9), { maxLength: 6 });
-const numRuns = Number(process.env['MODEL_RUNS'] ?? 300);
+const numRuns = Number(process.env['MODEL_RUNS'] || 300);
 
 describe('step: any events on any graph', () => {
   it('keeps every invariant, changes no old context, and replays through JSON to the same snapshot', { timeout: 600_000 }, () => {
@@ -31,6 +31,19 @@ describe('step: any events on any graph', () => {
         let replayed = initialContext('model', world.plan.graph.root, input);
         for (const event of world.log) replayed = throughJson(step(world.plan, replayed, event).context);
         expect(replayed).toEqual(throughJson(world.context));
+      }),
+      { numRuns },
+    );
+  });
+
+  it('keeps the executor from running past what was queued behind its back', { timeout: 600_000 }, () => {
+    const lively = choice.map((one) => ({ ...one, outcome: one.pick % 3 === 0 ? ('spawn' as const) : one.outcome, batch: 1 }));
+    fc.assert(
+      fc.property(chains, fc.array(lively, { minLength: 20, maxLength: 80 }), (shape, choices) => {
+        const world = new World(planOfShape(shape), { concurrency: 1 }, null);
+        world.send({ type: 'READY', from: 'executor', at: 10, run: world.facts });
+        for (const one of choices) world.play(one);
+        expect(world.finish(), world.trail()).toBe(true);
       }),
       { numRuns },
     );

@@ -11,7 +11,7 @@
  * 3. The context keeps its own invariants (invariants.ts).
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { NodeId, TaskNode } from '../../src/core/graph.ts';
+import type { Fragment, GraphNode, NodeId, TaskNode } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
 import { cellOf, isValue } from '../../machines/execution-context/cells.ts';
 import { Vec, initialContext, step, type ExecuteCommand, type ExecutionContext, type ExecutionEvent, type Outcome, type Plan, type Report, type RunFacts, type Step } from '../../machines/index.ts';
@@ -40,6 +40,9 @@ interface Held {
   iteration: number;
 }
 
+/** A step that no graph declares: it comes with the outcome that names it. */
+const EXTRA: Fragment = { entry: 'extra', nodes: { extra: { kind: 'task', id: 'extra', next: 'extra2', maxIterations: 2 }, extra2: { kind: 'task', id: 'extra2' } } };
+
 type Open = { readonly id: number } | { readonly group: number; readonly index: number };
 
 export class World {
@@ -54,6 +57,9 @@ export class World {
   readonly armed = new Map<number, number>();
   readonly #old: Report[] = [];
   #paused = false;
+  /** Executions that the executor was told of, or told of itself. */
+  #steps = 0;
+  readonly #known = new Set<number | string>();
 
   constructor(plan: Plan, facts: Facts, input: Json | undefined) {
     this.plan = plan;
@@ -78,6 +84,8 @@ export class World {
     this.shadow = throughJson(again.context);
     if (!isDeepStrictEqual(throughJson(next.context), this.shadow)) throw new Error(`a replay through JSON differs after ${this.trail()}\n${JSON.stringify(next.context)}\n${JSON.stringify(this.shadow)}`);
     if (!isDeepStrictEqual(throughJson([next.execute, next.arm]), throughJson([again.execute, again.arm]))) throw new Error(`the commands of a replay differ after ${this.trail()}`);
+    if ('post' in event && event.post !== undefined && event.post <= before.posted && !isDeepStrictEqual({ ...next.context, revision: 0, at: 0 }, { ...before, revision: 0, at: 0 })) throw new Error(`an old post changed something after ${this.trail()}`);
+    this.#countMoves(before, event);
     this.#hear(next, event);
     assertInvariants(this.plan, this.context, this.log);
     this.#agree(next);
@@ -126,7 +134,8 @@ export class World {
         return id === undefined ? undefined : { type: 'DUE', at: Math.max(at, this.armed.get(id) ?? 0), ids: choice.batch > 1 ? ids : [id] };
       }
       case 'signal':
-        return { type: 'SIGNAL', ...(pick % 2 === 0 ? { at } : {}), name: pick % 3 === 0 ? 'stop' : 'go', ...(pick % 5 === 0 ? {} : { value: [pick] }) };
+        if (pick % 13 === 0) return { type: 'REFUSED', post: this.context.posted + (pick % 3) };
+        return { type: 'SIGNAL', ...(pick % 2 === 0 ? { at } : {}), name: pick % 3 === 0 ? 'stop' : 'go', ...(pick % 5 === 0 ? {} : { value: [pick] }), ...(pick % 4 === 0 ? { post: this.context.posted + 1 } : {}) };
       case 'pause':
         return { type: 'PAUSE' };
       case 'resume':
@@ -165,12 +174,12 @@ export class World {
   #outcome(kind: Choice['outcome'], { pick, also }: Choice, _place: Open): Outcome {
     const channel = also % 3 === 0 ? { channel: [{ op: 'add' as const, key: 'n', value: 1 }] } : also % 7 === 0 ? { channel: [{ op: 'append' as const, key: 'n', value: 1 }] } : {};
     const spawned = also % 4 === 0 ? { spawned: [{ node: this.#anyTask(pick), input: [pick] }, { node: this.#anyEntry(also) }] } : {};
-    const effects = { ...channel, ...spawned };
+    const effects = { ...channel, ...spawned, fragments: { extra: EXTRA } };
     switch (kind) {
       case 'value':
         return { kind, ...(pick % 6 === 0 ? {} : { value: [pick, `${pick}`, [pick], { pick }, true, null, []][pick % 7] as Json }), ...channel };
       case 'spawn':
-        return { kind: 'value', value: [pick], spawned: [{ node: this.#anyEntry(pick) }], ...channel };
+        return { kind: 'value', value: [pick], spawned: [{ node: this.#anyEntry(pick) }], ...channel, fragments: { extra: EXTRA } };
       case 'fail':
         return { kind: 'failed', error: { name: 'Error', message: 'no' }, random: (pick % 100) / 100 };
       case 'fatal':
@@ -195,8 +204,8 @@ export class World {
     const moves: number[] = [];
     let { node, iteration } = held;
     for (let n = 0; n <= choice.batch; n += 1) {
-      const here = this.plan.graph.nodes[node] as TaskNode;
-      const next = here.next === undefined ? undefined : this.plan.graph.nodes[here.next];
+      const here = this.#node(node) as TaskNode;
+      const next = here.next === undefined ? undefined : this.#node(here.next);
       if ((choice.also + n) % 3 === 0 && iteration < (here.maxIterations ?? 100)) {
         iteration += 1;
         moves.push(-1);
@@ -225,7 +234,7 @@ export class World {
     const ended = [...Vec.entries(this.context.groups)].flatMap(([group, { outcomes }]) => [...Vec.entries(outcomes)].map(([index]) => ({ group, index })));
     const done = ended[pick % Math.max(1, ended.length)];
     const anyGroup = [...Vec.entries(this.context.groups)][0]?.[0] ?? free;
-    switch (also % 10) {
+    switch (also % 11) {
       case 0:
         return { type: 'SETTLED', at, reports: this.#old.filter((report) => this.#isOld(report)) };
       case 1:
@@ -247,6 +256,9 @@ export class World {
         const own = [...Vec.values(this.context.groups)].flatMap(({ id, size }) => Array.from({ length: size }, (_, index) => ({ group: id, index }))).filter(({ group, index }) => !this.members.has(`${group}.${index}`));
         return { type: 'SETTLED', at, reports: own.flatMap(({ group, index }) => [{ group, index, end }, { group, indexes: [index], cells: [[1]] }]) };
       }
+      case 9:
+        // A mailbox that shows what was taken in before.
+        return pick % 2 === 0 ? { type: 'SIGNAL', at, name: 'go', value: 'old', post: this.context.posted } : { type: 'CANCEL', post: this.context.posted - 1 };
       default:
         return { type: 'SIGNAL', name: 'nobody', value: null };
     }
@@ -255,6 +267,16 @@ export class World {
   #isOld(report: Report): boolean {
     if ('id' in report) return !this.tokens.has(report.id);
     return 'index' in report ? !this.members.has(`${report.group}.${report.index}`) : report.indexes.every((index) => !this.members.has(`${report.group}.${index}`));
+  }
+
+  /** Each move is one completed execution. */
+  #countMoves(before: ExecutionContext, event: ExecutionEvent): void {
+    const report = event.type === 'SETTLED' && event.reports.length === 1 ? event.reports[0] : undefined;
+    if (report === undefined || !('id' in report) || report.end !== undefined || !this.tokens.has(report.id)) return;
+    const completed = (context: ExecutionContext): number => [...Vec.entries(context.completions)].reduce((sum, [at, times]) => (at < Object.keys(this.plan.graph.nodes).length ? sum + times : sum), 0);
+    const moved = (report.moves ?? []).reduce((sum, move) => sum + Math.abs(move), 0);
+    const extra = EXTRA.nodes[Vec.get(before.inFlight, report.id)?.node ?? ''] !== undefined;
+    if (!extra && completed(this.context) - completed(before) !== moved) throw new Error(`${moved} moves were reported, but ${completed(this.context) - completed(before)} completions counted after ${this.trail()}`);
   }
 
   /** Keeps the books of both actors by the commands alone. */
@@ -268,6 +290,7 @@ export class World {
 
   #told(report: Report): void {
     if ('id' in report) {
+      if (this.tokens.has(report.id)) for (const move of report.moves ?? []) this.#steps += Math.abs(move);
       if (report.end !== undefined) this.tokens.delete(report.id);
     } else if ('index' in report) this.members.delete(`${report.group}.${report.index}`);
     else report.indexes.forEach((index, at) => isValue(report.cells[at]) && this.members.delete(`${report.group}.${index}`));
@@ -276,6 +299,8 @@ export class World {
   #obey(command: ExecuteCommand, everything: boolean): void {
     if (everything) {
       // READY asks for all that is in flight: an executor that has just been restored knows nothing else.
+      for (const id of this.tokens.keys()) this.#known.add(id);
+      for (const key of this.members.keys()) this.#known.add(key);
       this.tokens.clear();
       this.members.clear();
     }
@@ -286,27 +311,40 @@ export class World {
       if (held !== undefined) held.ahead = false;
     }
     this.#paused = command.paused;
-    for (const { id, node, input, ahead, iteration } of command.start) {
+    for (const { id, node, input, ahead, iteration, attempt } of command.start) {
+      if (this.#paused && !this.#known.has(id)) throw new Error(`token ${id} was started in a pause after ${this.trail()}`);
+      if (attempt === 1 && !this.#known.has(id)) this.#steps += 1;
       if (this.tokens.has(id)) throw new Error(`token ${id} was started twice after ${this.trail()}`);
       this.tokens.set(id, { node, input, ahead, wasAhead: ahead, iteration });
     }
     for (const { group, from, to } of command.ranges) for (let index = from; index < to; index += 1) {
       if (this.members.has(`${group}.${index}`)) throw new Error(`member ${index} of group ${group} was granted twice after ${this.trail()}`);
       this.members.set(`${group}.${index}`, { group, index });
+      if (this.#known.has(`${group}.${index}`)) continue;
+      if (this.#paused) throw new Error(`member ${index} of group ${group} was granted in a pause after ${this.trail()}`);
+      this.#steps += 1;
     }
+    this.#known.clear();
   }
 
   #agree({ waiting }: Step): void {
     const { inFlight, openMembers, delayed, paused, run, verdict } = this.context;
-    const told = [...this.tokens].map(([id, { ahead, node }]) => `${id}@${node}${ahead ? '+' : ''}`).sort();
-    const there = [...Vec.values(inFlight)].map(({ id, ahead, node }) => `${id}@${node}${ahead ? '+' : ''}`).sort();
+    const told = [...this.tokens].map(([id, { ahead, node, iteration }]) => `${id}@${node}#${iteration}${ahead ? '+' : ''}`).sort();
+    const there = [...Vec.values(inFlight)].map(({ id, ahead, node, iteration }) => `${id}@${node}#${iteration}${ahead ? '+' : ''}`).sort();
     if (told.join() !== there.join()) throw new Error(`the executor holds [${told.join()}], in flight are [${there.join()}] after ${this.trail()}`);
     if (this.members.size !== openMembers) throw new Error(`the executor holds ${this.members.size} members, ${openMembers} are open after ${this.trail()}`);
     const due = [...Vec.entries(delayed)].map(([id, { dueAt }]) => `${id}@${dueAt}`).sort();
     const armed = [...this.armed].map(([id, dueAt]) => `${id}@${dueAt}`).sort();
     if (due.join() !== armed.join()) throw new Error(`the timers hold [${armed.join()}], delayed are [${due.join()}] after ${this.trail()}`);
+    // What starts and is dropped within one event has been counted, but nobody was told.
+    if (this.context.steps < this.#steps) throw new Error(`${this.context.steps} steps are counted, the executor knows ${this.#steps} after ${this.trail()}`);
+    if (this.facts.maxSteps !== undefined && this.context.steps > this.facts.maxSteps) throw new Error(`${this.context.steps} steps were taken, the limit is ${this.facts.maxSteps} after ${this.trail()}`);
     if (run !== null && this.#paused !== paused) throw new Error(`the executor believes paused is ${this.#paused} after ${this.trail()}`);
     if (waiting !== (run !== null && verdict === null && inFlight.size + openMembers === 0)) throw new Error(`waiting is ${waiting} after ${this.trail()}`);
+  }
+
+  #node(id: NodeId): GraphNode | undefined {
+    return this.plan.graph.nodes[id] ?? EXTRA.nodes[id];
   }
 
   #anyTask(pick: number): NodeId {
@@ -315,7 +353,7 @@ export class World {
   }
 
   #anyEntry(pick: number): NodeId {
-    const ids = Object.keys(this.plan.graph.nodes);
+    const ids = [...Object.keys(this.plan.graph.nodes), 'extra'];
     return ids[pick % ids.length] ?? '';
   }
 }

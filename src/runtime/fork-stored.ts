@@ -1,0 +1,67 @@
+/**
+ * A second run that goes on from where a stored one stood.
+ *
+ * Owns: the copy under another id. Does not own: going on with it (`workflow.resume(store, newId)`).
+ *
+ * Invariants
+ * 1. The original is only read: it keeps its owner, its revisions and its mailbox.
+ * 2. The copy has the original's history and a mailbox of its own, so it waits for its own signals. Its executions have
+ *    other idempotency keys.
+ */
+import { parseCheckpoint, serializeCheckpoint } from '../core/checkpoint.ts';
+import { CheckpointError, TaskchartError } from '../core/errors.ts';
+import { checkId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json-type.ts';
+import type { CheckpointStore, RunOwner, StoredRun } from '../ports.ts';
+
+export interface ForkOptions {
+  /** A revision of `store.revisions(runId)`; default: the newest snapshot. */
+  readonly at?: number | undefined;
+  /** The id of the new run. */
+  readonly as: string;
+  readonly owner: RunOwner;
+}
+
+/** Stores a copy of a run as it stood at a revision, under another id; returns the revision. */
+export async function forkStored(store: CheckpointStore, runId: string, { at, as, owner }: ForkOptions): Promise<number> {
+  checkId('run', runId);
+  checkId('run', as);
+  const stored = await store.load(runId, at);
+  if (stored === undefined) throw await notThere(store, runId, at);
+  const text = copied(stored, runId, as);
+  // `open` would take the run from its owner, so it is not asked whether there is one.
+  if ((await store.list()).some((note) => note.runId === as)) throw taken(as);
+  const writer = await store.open(as, owner);
+  try {
+    if (writer.stored !== undefined) throw taken(as);
+    await writer.save(text, stored.revision);
+  } finally {
+    await writer.close();
+  }
+  return stored.revision;
+}
+
+function copied(stored: StoredRun, runId: string, as: string): string {
+  const checkpoint = parseCheckpoint(stored.checkpoint);
+  const snapshot = checkpoint.snapshot as JsonObject & { readonly context: JsonObject };
+  const { run, verdict } = snapshot.context;
+  if (verdict !== null) {
+    throw new TaskchartError('run/ended', `run "${runId}" had ended at revision ${stored.revision}, so nothing can go on from there`, {
+      hint: 'fork an earlier revision (taskchart checkpoints lists them), or start a new run',
+    });
+  }
+  const facts = run === null || run === undefined ? null : { ...(run as JsonObject), id: as };
+  return serializeCheckpoint({ ...checkpoint, runId: as, snapshot: { ...snapshot, context: { ...snapshot.context, run: facts, posted: 0 } } });
+}
+
+async function notThere(store: CheckpointStore, runId: string, at: number | undefined): Promise<CheckpointError> {
+  const known = await store.revisions(runId);
+  if (known.length === 0) return new CheckpointError('checkpoint/unknown-run', `the store has no run "${runId}"`, { hint: 'store.list() (or taskchart ps) shows the runs that it has' });
+  return new CheckpointError('checkpoint/unknown-revision', `run "${runId}" has no snapshot of revision ${at} any more`, {
+    hint: `it has ${known.slice(0, 10).map(({ revision }) => revision).join(', ')}`,
+  });
+}
+
+function taken(as: string): CheckpointError {
+  return new CheckpointError('checkpoint/exists', `the store already has a run "${as}"`, { hint: 'give the new run another id' });
+}

@@ -1,0 +1,203 @@
+/**
+ * What a stored run is doing, read from its store alone: nothing is opened, taken over or changed.
+ *
+ * Owns: putting a run's newest snapshot and its journal into one picture. Does not own: the store, and whether the
+ * owner that it names is still alive (only the owner's host can tell).
+ *
+ * Invariants
+ * 1. With the workflow the journal is replayed by the machine itself, so the picture is that of the newest durable
+ *    revision. Without it the picture is the last snapshot's, and `exact` says whether anything has happened since.
+ * 2. `revision`, `posted`, `refused` and `lastFailure` are always those of the newest durable revision.
+ */
+import { CheckpointError, isTaskchartError, serializeError, type SerializedError } from '../core/errors.ts';
+import { parseCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
+import type { NodeId } from '../core/graph.ts';
+import type { Json, JsonObject } from '../core/json-type.ts';
+import type { Definition } from '../define/definition.ts';
+import { MACHINE_VERSION, Vec, planOf, type ExecutionContext, type ExecutionEvent, type Plan } from '../../machines/index.ts';
+import type { CheckpointStore, RunNote, RunOwner, StoredRun } from '../ports.ts';
+import { WorkflowCode } from './code.ts';
+import { fitToGraph } from './migrate.ts';
+import { replay, stateOf } from './replay.ts';
+import { checkSignal } from './signals.ts';
+import { whatItWaitsFor, type RunStatus } from './status.ts';
+
+/** A workflow, as far as a stored run needs one to be understood. */
+export interface StoredWorkflow {
+  readonly definition: Definition;
+}
+
+/** The newest failed execution that the store still knows of. */
+export interface StoredFailure {
+  readonly error: SerializedError;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** Where the run still stands at it, or its group. */
+  readonly task?: NodeId | undefined;
+}
+
+export interface StoredRunDescription {
+  readonly runId: string;
+  readonly workflow: string;
+  /** The newest durable revision. */
+  readonly revision: number;
+  /** The revision that `status` shows. */
+  readonly shown: number;
+  /** `status` is that of the newest durable revision. */
+  readonly exact: boolean;
+  readonly status: RunStatus;
+  /** When the latest stored event happened; in milliseconds since the epoch. */
+  readonly since: number;
+  /** Set when the run has ended without an output. */
+  readonly error?: SerializedError | undefined;
+  /** Set when the run has completed; empty where it has no output. */
+  readonly output?: readonly [] | readonly [Json] | undefined;
+  readonly lastFailure?: StoredFailure | undefined;
+  /** The newest message of its mailbox that the run has taken in. */
+  readonly posted: number;
+  /** Messages that it has refused since the last snapshot. */
+  readonly refused: readonly number[];
+  /** Who opened it last; it may have gone since. */
+  readonly owner: RunOwner | undefined;
+  readonly updatedAt: number;
+}
+
+/**
+ * Describes a stored run; nothing for a run that the store does not have. `run`: its id, or its entry in `store.list()`,
+ * which saves looking for it. Throws CheckpointError for what cannot be read, GraphMismatchError for another graph.
+ */
+export async function describeStored(store: CheckpointStore, run: string | RunNote, workflow?: StoredWorkflow): Promise<StoredRunDescription | undefined> {
+  const note = typeof run === 'string' ? (await store.list()).find(({ runId }) => runId === run) : run;
+  if (note === undefined) return undefined;
+  const stored = await store.load(note.runId);
+  if (stored === undefined) return undefined;
+  return pictured(note.runId, () => describe(note, stored, workflow));
+}
+
+/**
+ * Checks a signal for a stored run as the run itself would; returns the value as JSON. Throws `run/unknown-signal`,
+ * ValueError, or `checkpoint/unknown-run`.
+ */
+export async function checkStoredSignal(store: CheckpointStore, runId: string, workflow: StoredWorkflow, name: string, value: unknown): Promise<Json | undefined> {
+  const stored = await store.load(runId);
+  if (stored === undefined) throw new CheckpointError('checkpoint/unknown-run', `the store has no run "${runId}"`, { hint: 'store.list() (or taskchart ps) shows the runs that it has' });
+  const code = new WorkflowCode(workflow.definition);
+  const context = pictured(runId, () => replay(planFor(code), contextIn(fitting(parseCheckpoint(stored.checkpoint), workflow.definition)), stored.journal, runId));
+  return checkSignal(code, context, name, value);
+}
+
+function describe(note: RunNote, stored: StoredRun, workflow: StoredWorkflow | undefined): StoredRunDescription {
+  const { runId } = note;
+  const checkpoint = parseCheckpoint(stored.checkpoint);
+  const after = readJournal(stored.journal, runId);
+  const context =
+    workflow === undefined
+      ? contextIn(checkpoint)
+      : replay(planFor(new WorkflowCode(workflow.definition)), contextIn(fitting(checkpoint, workflow.definition)), stored.journal, runId);
+  const { verdict } = context;
+  const lastFailure = after.failure === undefined ? failedMember(context) : { ...after.failure, task: whereIs(context, after.failure) };
+  return {
+    runId,
+    workflow: checkpoint.workflow,
+    revision: Math.max(stored.revision, after.revision),
+    shown: context.revision,
+    exact: workflow !== undefined || !after.moved,
+    status: whatItWaitsFor(workflow === undefined && after.moved && verdict === null ? 'running' : stateOf(context), context),
+    since: Math.max(context.at, after.at),
+    ...(verdict === null ? {} : verdict.kind === 'completed' ? { output: verdict.output } : { error: verdict.error }),
+    ...(lastFailure === undefined ? {} : { lastFailure }),
+    posted: Math.max(context.posted, after.posted),
+    refused: after.refused,
+    owner: note.owner,
+    updatedAt: note.updatedAt,
+  };
+}
+
+function planFor(code: WorkflowCode): Plan {
+  const { graph, graphHash } = code.definition;
+  return planOf(graph, graphHash, { get: (node) => code.policy(node) });
+}
+
+function contextIn(checkpoint: Checkpoint): ExecutionContext {
+  return (checkpoint.snapshot as JsonObject & { readonly context: unknown }).context as ExecutionContext;
+}
+
+function fitting(checkpoint: Checkpoint, definition: Definition): Checkpoint {
+  const { workflow } = definition.graph;
+  if (checkpoint.workflow !== workflow) {
+    throw new CheckpointError('checkpoint/wrong-workflow', `run "${checkpoint.runId}" belongs to workflow "${checkpoint.workflow}", not to "${workflow}"`, { hint: 'give that workflow' });
+  }
+  if (checkpoint.machineVersion !== MACHINE_VERSION) {
+    throw new CheckpointError('checkpoint/version', `run "${checkpoint.runId}" was written by version ${checkpoint.machineVersion} of the machine; this code has version ${MACHINE_VERSION}`, {
+      hint: 'use the version of taskchart that wrote it',
+    });
+  }
+  return checkpoint.graphHash === definition.graphHash ? checkpoint : fitToGraph(checkpoint, definition, {});
+}
+
+interface AfterSnapshot {
+  readonly revision: number;
+  readonly at: number;
+  readonly posted: number;
+  readonly refused: readonly number[];
+  /** Something other than a start or a refused message. */
+  readonly moved: boolean;
+  readonly failure: (Omit<StoredFailure, 'task'> & { readonly token?: number | undefined; readonly group?: number | undefined }) | undefined;
+}
+
+/** What the journal says without the machine. */
+function readJournal(entries: readonly string[], runId: string): AfterSnapshot {
+  const refused: number[] = [];
+  let [revision, at, posted, moved] = [0, 0, 0, false];
+  let failure: AfterSnapshot['failure'];
+  for (const entry of entries) {
+    const [own, event] = parseEntry(entry, runId);
+    revision = own;
+    if ('at' in event && event.at !== undefined) at = event.at;
+    if ('post' in event && event.post !== undefined) posted = Math.max(posted, event.post);
+    if (event.type === 'REFUSED') refused.push(event.post);
+    else if (event.type !== 'READY') moved = true;
+    if (event.type !== 'SETTLED') continue;
+    for (const report of event.reports) {
+      if (!('end' in report) || report.end?.kind !== 'failed') continue;
+      failure = { error: report.end.error, at: event.at, ...('group' in report ? { group: report.group } : { token: report.id }) };
+    }
+  }
+  return { revision, at, posted, refused, moved, failure };
+}
+
+/** The journal was written by the machine's own recorder, so its events are taken as they are; the machine looks closer. */
+function parseEntry(entry: string, runId: string): readonly [number, ExecutionEvent] {
+  const [revision, event] = JSON.parse(entry) as [unknown, { readonly type?: unknown } | null | undefined];
+  if (typeof revision !== 'number' || typeof event?.type !== 'string') throw new CheckpointError('checkpoint/invalid', `the journal of run "${runId}" has an entry that is no event of a run`);
+  return [revision, event as ExecutionEvent];
+}
+
+/** The node of a failed execution, while the run still stands there. */
+function whereIs(context: ExecutionContext, { token, group }: NonNullable<AfterSnapshot['failure']>): NodeId | undefined {
+  if (group !== undefined) return Vec.get(context.groups, group)?.parent.node;
+  if (token === undefined) return undefined;
+  return (Vec.get(context.delayed, token)?.token ?? Vec.get(context.inFlight, token))?.node;
+}
+
+/** A failed member of a group that is still open. */
+function failedMember(context: ExecutionContext): StoredFailure | undefined {
+  for (const group of Vec.values(context.groups)) {
+    if (group.failed === 0) continue;
+    for (const cell of Vec.values(group.outcomes)) if (typeof cell === 'object' && 'error' in cell) return { error: cell.error, at: context.at, task: group.parent.node };
+  }
+  return undefined;
+}
+
+/** An impossible snapshot is a bad checkpoint, and no bug of ours. */
+function pictured<T>(runId: string, read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    if (isTaskchartError(thrown)) throw thrown;
+    throw new CheckpointError('checkpoint/invalid', `what is stored of run "${runId}" is no state that a run can be in: ${serializeError(thrown).message}`, {
+      hint: 'load an earlier revision (store.revisions(runId) lists them)',
+      cause: thrown,
+    });
+  }
+}
