@@ -10,7 +10,8 @@
  * 3. Only a verdict in the context leads to a final state; the internal events that point there are guarded by it.
  * 4. A run that failed or was cancelled ends with status `error`, so that `toPromise` rejects and `onError` of an
  *    invoking machine fires; its value still says `failed` or `cancelled`.
- * 5. A restored run has exactly its own actors, whatever children the snapshot has; one taken after `stop()` has none.
+ * 5. A restored run has exactly its own actors, whatever children the snapshot has; one taken after `stop()`, or after an
+ *    error that was thrown in the machine, has none. Only a verdict ends a run for good.
  */
 import { enqueueActions, fromCallback, setup, type AnyStateMachine, type Snapshot } from 'xstate';
 import { reviveError } from '../src/core/errors.ts';
@@ -123,7 +124,8 @@ function finished<S extends { readonly status: string; readonly context: Executi
 /** Invariant 5. They hold nothing worth restoring: READY tells them everything. */
 function withActors<S extends Snapshot<unknown>>(snapshot: S): S {
   const { status, context } = snapshot as S & { readonly context?: ExecutionContext };
-  if (status !== 'active' && status !== 'stopped') return snapshot;
+  const ended = status === 'done' || (status === 'error' && context?.verdict !== null);
+  if (ended) return snapshot;
   const fresh = (src: string) => ({ [src]: { src, snapshot: { status: 'active' }, syncSnapshot: false } });
-  return { ...snapshot, status: 'active', children: { ...fresh('executor'), ...(context?.timed === true ? fresh('timers') : {}) } };
+  return { ...snapshot, status: 'active', error: undefined, children: { ...fresh('executor'), ...(context?.timed === true ? fresh('timers') : {}) } };
 }

@@ -4,11 +4,13 @@
  *   npm run demo                                  the packages of this checkout
  *   npm run demo -- --root ../other --out report  another project, another folder for the report
  *   npm run demo -- --allow MIT,ISC,Apache-2.0    another list of allowed licences
+ *   npm run demo -- --crash                       kills itself in the middle, goes on, and shows that nothing was done twice
  */
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isTaskchartError } from 'taskchart';
+import { crash } from './crash.ts';
 import { usuallyAllowed } from './licences.ts';
 import { Progress } from './progress.ts';
 import { count, grouped, plain, size } from './report.ts';
@@ -19,12 +21,14 @@ import { packageReport } from './workflow.ts';
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
-const job = readFlags();
-if (typeof job === 'string') {
-  process.stderr.write(`${job}\n`);
+const flags = readFlags();
+if (typeof flags === 'string') {
+  process.stderr.write(`${flags}\n`);
   process.exitCode = 2;
+} else if (flags.crash) {
+  process.exitCode = await crash(flags.job, (line) => process.stdout.write(`${line}\n`)).catch(tell);
 } else {
-  process.exitCode = await main(job);
+  process.exitCode = await main(flags.job);
 }
 
 async function main(job: Job): Promise<number> {
@@ -40,10 +44,14 @@ async function main(job: Job): Promise<number> {
     return 0;
   } catch (error) {
     progress.end();
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    if (isTaskchartError(error) && error.hint) process.stderr.write(`${error.hint}\n`);
-    return 1;
+    return tell(error);
   }
+}
+
+function tell(error: unknown): number {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  if (isTaskchartError(error) && error.hint) process.stderr.write(`${error.hint}\n`);
+  return 1;
 }
 
 type Result = Awaited<ReturnType<typeof packageReport.run>>;
@@ -69,13 +77,14 @@ function some(names: readonly string[]): string {
   return names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${names.length - 3} more` : '');
 }
 
-/** The job, or what is wrong with the command line. */
-function readFlags(): Job | string {
+/** The job and how to run it, or what is wrong with the command line. */
+function readFlags(): { job: Job; crash: boolean } | string {
   try {
-    const options = { root: { type: 'string' }, out: { type: 'string' }, allow: { type: 'string' } } as const;
+    const options = { root: { type: 'string' }, out: { type: 'string' }, allow: { type: 'string' }, crash: { type: 'boolean' } } as const;
     const { values } = parseArgs({ options });
     const allowed = values.allow?.split(',').map((id) => id.trim()).filter((id) => id !== '') ?? usuallyAllowed;
-    return { root: resolve(values.root ?? '.'), out: resolve(values.out ?? join(tmpdir(), 'package-report')), allowed: [...allowed] };
+    const job = { root: resolve(values.root ?? '.'), out: resolve(values.out ?? join(tmpdir(), 'package-report')), allowed: [...allowed] };
+    return { job, crash: values.crash === true };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -13,6 +13,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { channelKey, each, NonRetryableError, parallel, task, workflow } from 'taskchart';
+import { witnessed } from './crash-witness.ts';
 import type { Duplicates, Inventory, Licences, Package, Sizes } from './findings.ts';
 import { checkLicences, findDuplicates, sumSizes } from './findings.ts';
 import { findPackages, isTransient, nameByPlace, readContents, readManifest } from './packages.ts';
@@ -45,13 +46,13 @@ const find = task('find', async (job: Job, ctx): Promise<Place[]> => {
   return found.packages.map((path) => ({ root: job.root, path }));
 }, files);
 
-const manifest = task('manifest', async ({ root, path }: Place): Promise<Named> => {
-  const stated = await lastingFailsAtOnce(readManifest(join(root, path)));
+const manifest = task('manifest', async ({ root, path }: Place, ctx): Promise<Named> => {
+  const stated = await witnessed(ctx, path, () => lastingFailsAtOnce(readManifest(join(root, path))));
   return { root, path, ...stated, problem: null };
 }, files);
 
 const contents = task('contents', async ({ root, ...named }: Named, ctx): Promise<Package> => {
-  const read = await lastingFailsAtOnce(readContents(join(root, named.path), ctx.signal));
+  const read = await witnessed(ctx, named.path, () => lastingFailsAtOnce(readContents(join(root, named.path), ctx.signal)));
   return { ...named, ...read };
 }, { ...files, timeout: 120_000 });
 

@@ -2,12 +2,19 @@
 import { nanoid } from 'nanoid';
 import type { Clock, Environment, Random } from '../ports.ts';
 
+/** The longest delay that a platform timer takes: it fires a longer one at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, fire, background = false) {
-    const timer: unknown = setTimeout(fire, delayMs);
-    if (background && typeof timer === 'object') (timer as { unref?: () => void }).unref?.();
-    return () => clearTimeout(timer as ReturnType<typeof setTimeout>);
+    let timer: ReturnType<typeof setTimeout>;
+    const arm = (left: number): void => {
+      timer = setTimeout(() => (left > LONGEST_MS ? arm(left - LONGEST_MS) : fire()), Math.min(left, LONGEST_MS));
+      if (background && typeof timer === 'object') (timer as { unref?: () => void }).unref?.();
+    };
+    arm(delayMs);
+    return () => clearTimeout(timer);
   },
   soon: typeof setImmediate === 'function' ? soonByImmediate : soonByMessage(),
 };

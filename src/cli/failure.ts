@@ -40,7 +40,9 @@ export function failureJson(thrown: unknown): Json {
 /** The error in one line, for usage errors. */
 export function failureLine(thrown: unknown): string {
   const error = serializeError(thrown);
-  return `${error.name}: ${messageOf(error)}${error.hint === undefined ? '' : ` ${oneLine(cut(error.hint, 300))}`}`;
+  const message = messageOf(error);
+  const hint = error.hint === undefined ? '' : `${/[.!?]$/.test(message) ? '' : ';'} ${oneLine(cut(error.hint, 300))}`;
+  return `${error.name}: ${message}${hint}`;
 }
 
 function bounded(error: SerializedError): { [key: string]: Json } {

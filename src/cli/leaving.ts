@@ -1,12 +1,12 @@
 /**
  * How the process ends while a run is under way: signals, an empty event loop, a task that calls process.exit.
  *
- * Owns: the process's listeners and what they say on stderr. Does not own: how a run that has ended is told (run.ts).
+ * Owns: the process's listeners and what they say on stderr. Does not own: how a run that has ended is told (follow.ts).
  *
  * Invariants
  * 1. The process never ends silently before its run: stderr says what the run waits for, and the exit code is not 0.
  * 2. The terminal is given back on every way out that lets code run.
- * 3. The first signal cancels the run. After it the listeners are gone, so the second kills, also where a task blocks.
+ * 3. The first signal interrupts the run. After it the listeners are gone, so the second kills, also where a task blocks.
  */
 import { constants } from 'node:os';
 import type { Run } from '../runtime/run.ts';
@@ -21,7 +21,12 @@ const NOTICE_MS = 1000;
 const GRACE_MS = 5000;
 
 interface UnderWay {
-  readonly run: Pick<Run<unknown>, 'cancel' | 'status'>;
+  readonly run: Pick<Run<unknown>, 'status'>;
+  /** The commands that go on with what waits; nothing where no command can. */
+  readonly next: () => readonly string[] | undefined;
+  readonly interrupt: (signal: NodeJS.Signals) => void;
+  /** Nothing is left to do in this process: true if the run sees to its own end. */
+  readonly empty: () => boolean;
   /** Leaves the terminal so that the process may be killed at any moment. */
   readonly release: () => void;
   /** Shows the run for the last time. */
@@ -32,7 +37,7 @@ export class Leaving {
   readonly #process: NodeJS.Process;
   #loading: string | undefined;
   #underWay: UnderWay | undefined;
-  /** The signal that has cancelled the run. */
+  /** The signal that has interrupted the run. */
   signal: (typeof signals)[number] | undefined;
 
   constructor(process: NodeJS.Process) {
@@ -72,7 +77,7 @@ export class Leaving {
     for (const one of signals) this.#process.off(one, this.#onSignal);
     this.signal = signals.find((one) => one === signal);
     this.#underWay?.release();
-    this.#underWay?.run.cancel(`interrupted by ${signal}`);
+    this.#underWay?.interrupt(signal);
   };
 
   /** Nothing is left that could go on. */
@@ -82,13 +87,13 @@ export class Leaving {
       this.#loading = undefined;
       this.#process.exitCode = exitCodes.usage;
     }
-    if (this.#underWay === undefined) return;
-    const { run, end } = this.#underWay;
+    if (this.#underWay === undefined || this.#underWay.empty()) return;
+    const { run, next, end } = this.#underWay;
     this.#underWay = undefined;
     end();
     const { waitsFor, queued } = run.status();
     this.#say('taskchart: the run has not ended, and nothing in this process can continue it');
-    for (const line of waitingLines(waitsFor, queued, Date.now())) this.#say(`  ${line}`);
+    for (const line of waitingLines(waitsFor, queued, Date.now(), next())) this.#say(`  ${line}`);
     this.#process.exitCode = exitCodes.waiting;
   };
 
@@ -114,13 +119,14 @@ export function signalCode(signal: NodeJS.Signals): number {
   return exitCodes.signal + constants.signals[signal];
 }
 
-/** What a run waits for, in lines. */
-export function waitingLines(waitsFor: readonly WaitingFor[], queued: number, now: number): string[] {
+/** What a run waits for, in lines; `next` are the commands that go on with it, where there are any. */
+export function waitingLines(waitsFor: readonly WaitingFor[], queued: number, now: number, next?: readonly string[]): string[] {
   const lines = waitsFor.slice(0, WAITS_SHOWN).map((one) => `it waits for ${waitText(one, now)}`);
   if (waitsFor.length > WAITS_SHOWN) lines.push(`… and for ${grouped(waitsFor.length - WAITS_SHOWN)} more`);
-  if (queued > 0) lines.push(`${plural(queued, 'step')} wait${queued === 1 ? 's' : ''} behind that`);
+  if (queued > 0) lines.push(`${plural(queued, 'step')} ${waitsFor.length === 0 ? (queued === 1 ? 'is queued' : 'are queued') : queued === 1 ? 'waits behind that' : 'wait behind that'}`);
   const signal = waitsFor.find((one) => one.kind === 'signal');
-  if (signal !== undefined) lines.push(`hint: a program gives the signal: run.signal('${signal.name}', value)`);
+  if (next !== undefined) lines.push(...next);
+  else if (signal !== undefined) lines.push(`hint: a program gives the signal: run.signal('${signal.name}', value)`);
   if (waitsFor.some((one) => one.kind === 'task' || one.kind === 'members')) lines.push('hint: a task that may never settle needs a time limit: task(id, fn, { timeout: 30_000 })');
   return lines;
 }

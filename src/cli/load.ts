@@ -1,7 +1,7 @@
 /**
  * Loading a user's module and finding the workflow in it.
  *
- * Owns: JavaScript and TypeScript modules, JSON files given as input, which export is meant. Does not own: running.
+ * Owns: JavaScript and TypeScript modules, which export is meant. Does not own: running.
  *
  * Invariants
  * 1. A workflow is recognised by its brand, and only its own methods are called: the module may import another copy of
@@ -14,9 +14,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Graph } from '../core/graph.ts';
 import { nearestName } from '../core/options.ts';
 import { cut } from '../core/preview.ts';
+import type { Definition } from '../define/definition.ts';
 import { specOf } from '../define/spec.ts';
+import type { CheckpointStore } from '../ports.ts';
 import type { Run } from '../runtime/run.ts';
-import type { StartOptions } from '../runtime/workflow.ts';
+import type { ResumeOptions, StartOptions } from '../runtime/workflow.ts';
 import { failureLine } from './failure.ts';
 import { UsageError } from './usage.ts';
 
@@ -27,6 +29,8 @@ export interface LoadedWorkflow {
   describe(): string;
   mermaid(): string;
   start(input: unknown, options: StartOptions): Run<unknown>;
+  resume(store: CheckpointStore, runId: string, options: ResumeOptions): Promise<Run<unknown>>;
+  readonly definition: Definition;
 }
 
 const scripts = new Set(['.js', '.mjs', '.cjs']);
@@ -39,20 +43,6 @@ export async function loadWorkflow(file: string, wanted: string | undefined): Pr
   if (typed.has(extname(path))) await prepareTypeScript(path, shown);
   const module = await importModule(path, shown);
   return choose(workflowsOf(module), wanted, shown, module);
-}
-
-/** The value of a JSON file. Node's own loader reads it; nothing but JSON is let near it, since other files would be run. */
-export function loadJson(file: string): unknown {
-  const where = `--input @${cut(file, 200)}`;
-  const path = existing(file);
-  if (path === undefined) throw new UsageError(`${where}: there is no such file`);
-  if (extname(path) !== '.json') throw new UsageError(`${where}: the name of an input file must end in .json (or use --input - and stdin)`);
-  try {
-    return createRequire(path)(path);
-  } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message.replace(path, '').replace(/^[\s:]+/, '') : 'it cannot be read';
-    throw new UsageError(`${where}: no valid JSON: ${cut(message, 200)}`);
-  }
 }
 
 function findModule(file: string): string {

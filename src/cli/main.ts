@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 /** The `taskchart` command: flags, help, and the way out. */
 import { createRequire } from 'node:module';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { failureLines } from './failure.ts';
 import { graph, type GraphFlags } from './graph.ts';
+import type { Host } from './follow.ts';
 import { Leaving } from './leaving.ts';
-import { StartError, run, type Host, type RunFlags } from './run.ts';
+import { run, type RunFlags } from './run.ts';
 import { redirectConsole, type ConsoleTarget } from './stdout.ts';
-import { exitCodes, exitCodesHelp, usageLine } from './usage.ts';
+import { addStoredCommands, fileText, storeText, wholeNumber, workflowText } from './stored-commands.ts';
+import { oneLine } from './text.ts';
+import { RefusedError, StartError, exitCodes, exitCodesHelp, storeHelp, usageLine } from './usage.ts';
 
 function version(): string {
   try {
@@ -25,37 +28,35 @@ function program(host: Host, ended: (code: number) => void): Command {
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
-    .addHelpText('after', exitCodesHelp);
+    .addHelpText('after', `${exitCodesHelp}\n${storeHelp}`);
   command
     .command('run')
     .description('run the workflow that a module exports; its output is written to stdout as JSON')
-    .argument('<file>', 'a JavaScript module, or TypeScript where tsx is installed')
-    .option('--workflow <id>', 'which workflow, where the module exports several')
-    .option('--input <json>', 'the input as JSON; @file.json reads a file, - reads stdin')
+    .argument('<file>', fileText)
+    .option('--workflow <id>', workflowText)
+    .option('--input <json>', 'the input as JSON; @file reads a file, - reads stdin')
     .option('--watch', 'show the tasks while they run: as a tree on a terminal, as lines elsewhere')
-    .option('--concurrency <n>', 'tasks side by side outside groups (default 1)', wholeNumber)
-    .option('--max-steps <n>', 'fail when more tasks than this have been executed', wholeNumber)
+    .option('--concurrency <n>', 'tasks side by side outside groups (default 1)', wholeNumber(1))
+    .option('--max-steps <n>', 'fail when more tasks than this have been executed', wholeNumber(1))
+    .option('--store <store>', `makes the run durable: ${storeText}`)
+    .option('--run-id <id>', 'the id of the run (default: a new one)')
+    .option('--manual', 'store the run only at ctx.checkpoint(), when it waits, and at its end')
     .option('--json', 'for programs: output, error and (with --watch) events as JSON, one per line')
-    .addHelpText('after', exitCodesHelp)
+    .addHelpText('after', `${exitCodesHelp}\n${storeHelp}`)
     .action(async (file: string, flags: RunFlags) => ended(await run(file, flags, host)));
   command
     .command('graph')
     .description('print the graph of the workflow that a module exports')
-    .argument('<file>', 'a JavaScript module, or TypeScript where tsx is installed')
-    .option('--workflow <id>', 'which workflow, where the module exports several')
+    .argument('<file>', fileText)
+    .option('--workflow <id>', workflowText)
     .addOption(new Option('--mermaid', 'as a Mermaid flowchart').conflicts('json'))
     .option('--json', 'as JSON')
     .action(async (file: string, flags: GraphFlags) => {
       host.leaving.loading(file);
       ended(await graph(file, flags, host.write));
     });
+  addStoredCommands(command, host, ended);
   return command;
-}
-
-function wholeNumber(text: string): number {
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
-  if (value < 1) throw new InvalidArgumentError('It must be a whole number of at least 1.');
-  return value;
 }
 
 /** The exit code. */
@@ -72,6 +73,10 @@ async function main(args: readonly string[], host: Host): Promise<number> {
     if (line !== undefined) {
       stderr.write(`${line}\n`);
       return exitCodes.usage;
+    }
+    if (thrown instanceof RefusedError) {
+      stderr.write(`taskchart: ${oneLine(thrown.message)}\n`);
+      return exitCodes.failed;
     }
     const lines = thrown instanceof StartError ? failureLines(thrown.cause) : ['taskchart: this is a bug of taskchart; please report it', String(thrown instanceof Error ? thrown.stack : thrown)];
     stderr.write(`${lines.join('\n')}\n`);

@@ -1,67 +1,56 @@
 /**
- * `taskchart run`: one run of a workflow, from a file, to the end.
+ * `taskchart run`: a new run of a workflow, from a file.
  *
- * Owns: what happens in which order, and what is written where. Does not own: loading (load.ts), showing (watch.ts),
- * what the process does when it has to end (leaving.ts).
+ * Owns: what happens before it starts. Does not own: loading (load.ts), going on with it (follow.ts).
  *
- * Invariants
- * 1. stdout gets the output as JSON and nothing else; a run without an output writes nothing.
- * 2. Nothing starts before flags, input and file have been found good.
+ * Invariant: nothing starts before flags, input and file have been found good.
  */
+import { customAlphabet } from 'nanoid';
 import { isTaskchartError } from '../core/errors.ts';
 import type { Run } from '../runtime/run.ts';
-import { failureJson, failureLine, failureLines } from './failure.ts';
+import { failureLine } from './failure.ts';
+import { follow, sayTo, type FollowFlags, type Host } from './follow.ts';
 import { readInput } from './input.ts';
-import { signalCode, type Leaving } from './leaving.ts';
 import { loadWorkflow, type LoadedWorkflow } from './load.ts';
-import type { ConsoleTarget } from './stdout.ts';
-import { UsageError, exitCodes } from './usage.ts';
-import { FRAME_MS } from './view.ts';
-import { viewFor } from './watch.ts';
+import { asking, checkRunId, storeIfGiven, type GivenStore, type StoreFlags } from './store.ts';
+import { oneLine } from './text.ts';
+import { StartError, UsageError } from './usage.ts';
 
-export interface RunFlags {
+export interface RunFlags extends FollowFlags, StoreFlags {
   readonly workflow?: string;
   readonly input?: string;
-  readonly watch?: boolean;
   readonly concurrency?: number;
   readonly maxSteps?: number;
-  readonly json?: boolean;
-}
-
-export interface Host {
-  readonly process: NodeJS.Process;
-  readonly leaving: Leaving;
-  readonly console: ConsoleTarget;
-  /** Resolves when the text has left. */
-  write(text: string): Promise<void>;
+  readonly runId?: string;
+  readonly manual?: boolean;
 }
 
 export async function run(file: string, flags: RunFlags, host: Host): Promise<number> {
   const { process, leaving } = host;
-  const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  const input = await readInput(flags.input, process.stdin, say);
+  const input = await readInput('--input', flags.input, process.stdin, sayTo(host));
+  if (flags.runId !== undefined) checkRunId(flags.runId);
+  const given = await storeIfGiven(flags, process.env);
+  if (flags.manual === true && given === undefined) throw new UsageError('--manual says when a store is written to, so it needs --store');
   leaving.loading(file);
   const workflow = await loadWorkflow(file, flags.workflow);
-  const started = start(workflow, input, flags);
-  leaving.running({ run: started, ...watch(started, workflow, flags, host) });
-  try {
-    const output = await started.result;
-    leaving.ended();
-    if (output !== undefined) await host.write(`${JSON.stringify(output, null, flags.json === true ? undefined : 2)}\n`);
-    return exitCodes.ok;
-  } catch (thrown) {
-    leaving.ended();
-    if (flags.json === true) say(JSON.stringify({ error: failureJson(thrown) }));
-    else if (leaving.signal !== undefined) say(`taskchart: cancelled by ${leaving.signal}`);
-    else for (const line of failureLines(thrown)) say(line);
-    if (leaving.signal !== undefined) return signalCode(leaving.signal);
-    return isTaskchartError(thrown) && thrown.code === 'run/cancelled' ? exitCodes.cancelled : exitCodes.failed;
-  }
+  if (given === undefined) return follow({ run: start(workflow, input, flags), workflow }, flags, host);
+  const runId = flags.runId ?? newRunId(workflow);
+  await refuseKnown(given, runId);
+  const started = start(workflow, input, { ...flags, runId }, given);
+  announce(started, given, flags, host);
+  const address = { runId, file, workflow: flags.workflow, store: given.flag };
+  return follow({ run: started, workflow, stored: { store: given.store, address } }, flags, host);
 }
 
-function start(workflow: LoadedWorkflow, input: unknown, { concurrency, maxSteps }: RunFlags): Run<unknown> {
+function start(workflow: LoadedWorkflow, input: unknown, { concurrency, maxSteps, runId, manual }: RunFlags, given?: GivenStore): Run<unknown> {
   try {
-    return workflow.start(input, { ...(concurrency === undefined ? {} : { concurrency }), ...(maxSteps === undefined ? {} : { maxSteps }) });
+    return workflow.start(input, {
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(maxSteps === undefined ? {} : { maxSteps }),
+      ...(runId === undefined ? {} : { runId }),
+      ...(given === undefined ? {} : { store: given.store }),
+      ...(manual === true ? { record: 'manual' as const } : {}),
+    });
   } catch (thrown) {
     // The input is the only value that comes from the command line here.
     if (isTaskchartError(thrown) && thrown.code.startsWith('value/')) throw new UsageError(failureLine(thrown));
@@ -69,28 +58,22 @@ function start(workflow: LoadedWorkflow, input: unknown, { concurrency, maxSteps
   }
 }
 
-/** A workflow that refuses to start. */
-export class StartError extends Error {
-  constructor(cause: unknown) {
-    super('the workflow cannot be started', { cause });
-  }
+/** Short enough to be typed, and it says whose run it is. */
+export function newRunId({ id }: Pick<LoadedWorkflow, 'id'>): string {
+  return `${[...id].slice(0, 60).join('')}-${customAlphabet('23456789abcdefghjkmnpqrstuvwxyz', 8)()}`;
 }
 
-/** Shows the run while it goes on; returns the ways to stop. */
-function watch(started: Run<unknown>, workflow: LoadedWorkflow, flags: RunFlags, host: Host): { release: () => void; end: () => void } {
-  if (flags.watch !== true) return { release: () => undefined, end: () => undefined };
-  const { stderr, env } = host.process;
-  const view = viewFor(stderr, { workflow: workflow.id, graph: workflow.graph, json: flags.json === true, environment: env }, () => started.status().waitsFor);
-  const stop = started.on((event) => view.see(event));
-  const before = host.console.print;
-  host.console.print = (text) => view.print(text);
-  // Not a reason to stay: with nothing else to do, the process has to find that out.
-  const timer = setInterval(() => view.frame(Date.now()), FRAME_MS).unref();
-  const end = (): void => {
-    clearInterval(timer);
+/** Starting a run under the id of another one would take that from its owner. */
+export async function refuseKnown(given: GivenStore, runId: string): Promise<void> {
+  const known = await asking(() => given.store.list());
+  if (known.some((note) => note.runId === runId)) throw new UsageError(`the store ${given.name} has a run ${runId} already; taskchart resume goes on with it`);
+}
+
+/** As soon as there is something to resume, the run's id is told. */
+function announce(started: Run<unknown>, given: GivenStore, { json }: RunFlags, host: Host): void {
+  const stop = started.on(() => {
     stop();
-    view.end(Date.now());
-    host.console.print = before;
-  };
-  return { release: () => view.release(), end };
+    const line = json === true ? JSON.stringify({ type: 'run.stored', run: started.id, store: given.name }) : `taskchart: run ${started.id} is stored in ${oneLine(given.name)}`;
+    host.console.print(`${line}\n`);
+  });
 }

@@ -8,18 +8,41 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, cancelled: 3, waiting: 4,
 
 export const exitCodesHelp = `
 Exit codes:
-  0    the run completed
-  1    the run failed
+  0    the run completed, or what was asked is done
+  1    the run failed, or what was asked cannot be done
   2    wrong usage: a flag, the file or the input; one line on stderr says what
-  3    the run was cancelled by one of its tasks
+  3    the run was cancelled by one of its tasks, or by taskchart cancel
   4    the run has not ended, and nothing in this process can continue it: it waits
-       for a signal, or for a task that never settles; stderr says for what
-  130  cancelled by SIGINT (143: SIGTERM, 129: SIGHUP); a second signal kills`;
+       for a signal, for a time more than a minute ahead, or a task of it never settles;
+       stderr says what it waits for, and which command answers
+  130  interrupted by SIGINT (143: SIGTERM, 129: SIGHUP); a second signal kills.
+       A run without a store is cancelled; one with a store can be resumed`;
+
+export const storeHelp = `
+Stores:
+  --store <folder>         files in that folder
+  --store sqlite:<path>    one SQLite file (needs the package node-sqlite3-wasm)
+  Default: the variable TASKCHART_STORE, else the folder .taskchart. "run" is durable
+  only where --store or TASKCHART_STORE is given.`;
 
 /** Something that the user of the command can mend: exit code 2. */
 export class UsageError extends Error {
   static {
     Object.defineProperty(this.prototype, 'name', { value: 'UsageError' });
+  }
+}
+
+/** What was asked cannot be done as things are: exit code 1. */
+export class RefusedError extends Error {
+  static {
+    Object.defineProperty(this.prototype, 'name', { value: 'RefusedError' });
+  }
+}
+
+/** Something of ours that does not begin: what its cause says is told, with exit code 1. */
+export class StartError extends Error {
+  constructor(cause: unknown) {
+    super('this cannot be started', { cause });
   }
 }
 

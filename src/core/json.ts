@@ -16,7 +16,7 @@ import type { ErrorCode } from './error-codes.ts';
 import type { Json } from './json-type.ts';
 import { className, cut, preview } from './preview.ts';
 
-export type { Json, JsonObject } from './json-type.ts';
+export type { Json } from './json-type.ts';
 export { preview } from './preview.ts';
 
 export interface JsonLimits {

@@ -54,7 +54,7 @@ export function compileFragment(step: unknown): CompiledFragment {
   const compiler = new Compiler(spec.id, [spec]);
   compiler.place(spec);
   compiler.emit(spec);
-  return { fragment: { entry: compiler.entryOf(spec), nodes: compiler.nodes }, ...live(compiler) };
+  return { fragment: { entry: compiler.entryOf(spec), nodes: compiler.nodes }, ...live(compiler), targetOf: (target, from) => targetIn(compiler, target, from) };
 }
 
 function live(from: Live): Live {
@@ -88,11 +88,16 @@ class CompiledDefinition implements Definition {
   }
 
   targetOf(step: object, from?: NodeId): NodeId | undefined {
-    const inner = from === undefined ? undefined : this.#compiler.innerOf(from);
-    const found = inner?.definition.targetOf(step, inner.rest);
-    if (inner !== undefined && found !== undefined) return `${inner.id}/${found}`;
-    return this.#compiler.targetOf(needSpec(step, 'The target of goto or nextTask'));
+    return targetIn(this.#compiler, step, from);
   }
+}
+
+/** The steps of the embedded workflow that asks come first. */
+function targetIn(compiler: Compiler, step: object, from: NodeId | undefined): NodeId | undefined {
+  const inner = from === undefined ? undefined : compiler.innerOf(from);
+  const found = inner?.definition.targetOf(step, inner.rest);
+  if (inner !== undefined && found !== undefined) return `${inner.id}/${found}`;
+  return compiler.targetOf(needSpec(step, 'The target of goto or nextTask'));
 }
 
 interface Work {

@@ -38,4 +38,6 @@ export interface Definition extends Live {
 /** A step that is added to a run while it runs. */
 export interface CompiledFragment extends Live {
   readonly fragment: Fragment;
+  /** As in a definition, for steps of the fragment alone. */
+  targetOf(step: object, from?: NodeId): NodeId | undefined;
 }

@@ -20,11 +20,14 @@ export interface Attachment {
   recorder?: EventSink | undefined;
   /** Set while the executor lives: reports all it knows. */
   flush?: (() => void) | undefined;
+  /** Ends the actors. XState does not when a machine ends by an error that was thrown in it. */
+  close?: (() => void) | undefined;
 }
 
 /** What records the events that a run has accepted. */
 export interface EventSink {
-  accept(event: ExecutionEvent, revision: number): void;
+  /** `before`: the time of the context that the event came to. */
+  accept(event: ExecutionEvent, revision: number, before: number): void;
   readonly congestion: Promise<void> | undefined;
 }
 
@@ -53,7 +56,7 @@ export function recorded<M extends AnyStateMachine>(machine: M): M {
     const [before, event, scope] = args;
     const after = transition.apply(machine, args);
     const recorder = (scope.self as { [attached]?: Attachment })[attached]?.recorder;
-    if (recorder !== undefined && after.context !== before.context && !internal.has(event.type)) recorder.accept(event as ExecutionEvent, (after.context as ExecutionContext).revision);
+    if (recorder !== undefined && after.context !== before.context && !internal.has(event.type)) recorder.accept(event as ExecutionEvent, (after.context as ExecutionContext).revision, (before.context as ExecutionContext).at);
     return after;
   };
   return machine;
@@ -68,14 +71,22 @@ export function createActors(code: WorkflowCode, limits: RunLimits, standard: En
     const { environment, observers } = attachment;
     const send = sendBack as (event: ExecutionEvent) => void;
     const runId = attachment.runId ?? restoredId(self._parent) ?? environment.newId();
-    const groups = new GroupExecutor(code, environment);
+    const own = code.forRun();
+    const groups = new GroupExecutor(own, environment);
     groups.check();
-    const machine = new Executor(new Site(code, environment, observers, runId), groups, send, () => attachment.recorder?.congestion);
+    const machine = new Executor(new Site(own, environment, observers, runId), groups, send, () => attachment.recorder?.congestion);
     attachment.flush = () => machine.flush();
+    attachment.close = () => machine.close();
     let told = false;
     // Before READY nothing is executed: a restored run may turn out to belong to another graph. Its answer tells all again.
     receive((command) => {
-      if (told) machine.receive(command);
+      if (!told) return;
+      try {
+        machine.receive(command);
+      } catch (thrown) {
+        machine.close();
+        throw thrown;
+      }
     });
     let closed = false;
     // Not at once: whoever starts a run can still add listeners before the first task begins.
@@ -94,8 +105,13 @@ export function createActors(code: WorkflowCode, limits: RunLimits, standard: En
   });
 
   const timers = fromCallback<ArmCommand>(({ self, sendBack, receive }) => {
-    const { environment } = find(self);
+    const attachment = find(self);
+    const { environment, close } = attachment;
     const machine = new Timers(environment.clock, sendBack as (event: ExecutionEvent) => void);
+    attachment.close = () => {
+      close?.();
+      machine.close();
+    };
     receive((command) => machine.receive(command));
     (sendBack as (event: ExecutionEvent) => void)({ type: 'READY', from: 'timers', at: environment.clock.now() });
     return () => machine.close();

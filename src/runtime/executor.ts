@@ -15,6 +15,7 @@ import type { ExecuteCommand, ExecutionEvent, RangeStart, Start } from '../../ma
 import type { Backend } from '../ports.ts';
 import type { Site } from './execution.ts';
 import type { GroupExecutor } from './group-executor.ts';
+import { unknownTask } from './errors.ts';
 import { Outbox } from './outbox.ts';
 import { Range, type RangeHost } from './range.ts';
 import { Slice } from './slice.ts';
@@ -98,6 +99,7 @@ export class Executor implements RangeHost, TokenHost {
 
   #startToken(start: Start): void {
     if (this.#tokens.has(start.id)) return;
+    this.#needCode(start.node);
     const run = new TokenRun(this, start);
     this.#tokens.set(start.id, run);
     run.begin();
@@ -106,11 +108,17 @@ export class Executor implements RangeHost, TokenHost {
   #startRange(start: RangeStart): void {
     let range = this.#ranges.get(start.group);
     if (range === undefined) {
+      this.#needCode(start.node);
       const node = this.site.code.node(start.node) as EachNode | ParallelNode;
       range = new Range(this, start, node, this.backendFor(start.node));
       this.#ranges.set(start.group, range);
     }
     range.grant(start.from, start.to);
+  }
+
+  /** A restored run may stand at a step that this process has not loaded. That ends the actor, and not the run: it can be resumed elsewhere. */
+  #needCode(node: NodeId): void {
+    if (this.site.code.node(node) === undefined) throw unknownTask(this.site.code, node);
   }
 
   #abortToken(id: number): void {

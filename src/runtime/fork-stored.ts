@@ -27,7 +27,7 @@ export async function forkStored(store: CheckpointStore, runId: string, { at, as
   checkId('run', runId);
   checkId('run', as);
   const stored = await store.load(runId, at);
-  if (stored === undefined) throw await notThere(store, runId, at);
+  if (stored === undefined) throw new CheckpointError('checkpoint/unknown-run', `the store has no run "${runId}"`, { hint: 'store.list() (or taskchart ps) shows the runs that it has' });
   const text = copied(stored, runId, as);
   // `open` would take the run from its owner, so it is not asked whether there is one.
   if ((await store.list()).some((note) => note.runId === as)) throw taken(as);
@@ -52,14 +52,6 @@ function copied(stored: StoredRun, runId: string, as: string): string {
   }
   const facts = run === null || run === undefined ? null : { ...(run as JsonObject), id: as };
   return serializeCheckpoint({ ...checkpoint, runId: as, snapshot: { ...snapshot, context: { ...snapshot.context, run: facts, posted: 0 } } });
-}
-
-async function notThere(store: CheckpointStore, runId: string, at: number | undefined): Promise<CheckpointError> {
-  const known = await store.revisions(runId);
-  if (known.length === 0) return new CheckpointError('checkpoint/unknown-run', `the store has no run "${runId}"`, { hint: 'store.list() (or taskchart ps) shows the runs that it has' });
-  return new CheckpointError('checkpoint/unknown-revision', `run "${runId}" has no snapshot of revision ${at} any more`, {
-    hint: `it has ${known.slice(0, 10).map(({ revision }) => revision).join(', ')}`,
-  });
 }
 
 function taken(as: string): CheckpointError {

@@ -14,11 +14,11 @@ import { parseCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
 import type { NodeId } from '../core/graph.ts';
 import type { Json, JsonObject } from '../core/json-type.ts';
 import type { Definition } from '../define/definition.ts';
-import { MACHINE_VERSION, Vec, planOf, type ExecutionContext, type ExecutionEvent, type Plan } from '../../machines/index.ts';
+import { MACHINE_VERSION, Vec, planOf, type ExecutionContext, type Plan } from '../../machines/index.ts';
 import type { CheckpointStore, RunNote, RunOwner, StoredRun } from '../ports.ts';
 import { WorkflowCode } from './code.ts';
 import { fitToGraph } from './migrate.ts';
-import { replay, stateOf } from './replay.ts';
+import { eventsOf, replay, stateOf } from './replay.ts';
 import { checkSignal } from './signals.ts';
 import { whatItWaitsFor, type RunStatus } from './status.ts';
 
@@ -89,7 +89,7 @@ export async function checkStoredSignal(store: CheckpointStore, runId: string, w
 function describe(note: RunNote, stored: StoredRun, workflow: StoredWorkflow | undefined): StoredRunDescription {
   const { runId } = note;
   const checkpoint = parseCheckpoint(stored.checkpoint);
-  const after = readJournal(stored.journal, runId);
+  const after = readJournal(stored.journal, contextIn(checkpoint).at, runId);
   const context =
     workflow === undefined
       ? contextIn(checkpoint)
@@ -103,7 +103,7 @@ function describe(note: RunNote, stored: StoredRun, workflow: StoredWorkflow | u
     shown: context.revision,
     exact: workflow !== undefined || !after.moved,
     status: whatItWaitsFor(workflow === undefined && after.moved && verdict === null ? 'running' : stateOf(context), context),
-    since: Math.max(context.at, after.at),
+    since: Math.max(context.at, after.at) || checkpoint.savedAt,
     ...(verdict === null ? {} : verdict.kind === 'completed' ? { output: verdict.output } : { error: verdict.error }),
     ...(lastFailure === undefined ? {} : { lastFailure }),
     posted: Math.max(context.posted, after.posted),
@@ -146,13 +146,13 @@ interface AfterSnapshot {
 }
 
 /** What the journal says without the machine. */
-function readJournal(entries: readonly string[], runId: string): AfterSnapshot {
+function readJournal(entries: readonly string[], from: number, runId: string): AfterSnapshot {
   const refused: number[] = [];
   let [revision, at, posted, moved] = [0, 0, 0, false];
   let failure: AfterSnapshot['failure'];
-  for (const entry of entries) {
-    const [own, event] = parseEntry(entry, runId);
-    revision = own;
+  for (const decoded of eventsOf(entries, from, runId)) {
+    const { event } = decoded;
+    revision = decoded.revision;
     if ('at' in event && event.at !== undefined) at = event.at;
     if ('post' in event && event.post !== undefined) posted = Math.max(posted, event.post);
     if (event.type === 'REFUSED') refused.push(event.post);
@@ -164,13 +164,6 @@ function readJournal(entries: readonly string[], runId: string): AfterSnapshot {
     }
   }
   return { revision, at, posted, refused, moved, failure };
-}
-
-/** The journal was written by the machine's own recorder, so its events are taken as they are; the machine looks closer. */
-function parseEntry(entry: string, runId: string): readonly [number, ExecutionEvent] {
-  const [revision, event] = JSON.parse(entry) as [unknown, { readonly type?: unknown } | null | undefined];
-  if (typeof revision !== 'number' || typeof event?.type !== 'string') throw new CheckpointError('checkpoint/invalid', `the journal of run "${runId}" has an entry that is no event of a run`);
-  return [revision, event as ExecutionEvent];
 }
 
 /** The node of a failed execution, while the run still stands there. */

@@ -13,7 +13,9 @@ import { CheckpointError, type ErrorCode } from '../core/errors.ts';
 import { preview, toJson } from '../core/json.ts';
 import type { Json, JsonObject } from '../core/json-type.ts';
 
-export const LEGACY_VERSION = '1.0';
+const LEGACY_VERSION = '1.0';
+/** No id is longer. */
+const LONGEST = 1000;
 
 export interface LegacyTask {
   readonly taskId: string;
@@ -56,12 +58,12 @@ export function parseLegacyState(given: unknown, file: string): LegacyState {
   const sessionId = fields.text('session_id');
   return {
     sessionId,
-    startNode: fields.textOrNull('start_node'),
+    startNode: fields.idOrNull('start_node'),
     steps: fields.count('steps'),
     completedTasks: fields.list('completed_tasks').map((id, at) => fields.checkText(id, `completed_tasks[${at}]`)),
     cycleCounts: Object.fromEntries(Object.entries(fields.record('cycle_counts')).map(([id, count]) => [id, fields.checkCount(count, `cycle_counts[${preview(id, 60)}]`)])),
     pendingTasks: fields.list('pending_tasks').map((task, at) => taskOf(fields, task, at)),
-    resumingTaskId: fields.textOrNull('resuming_task_id'),
+    resumingTaskId: fields.idOrNull('resuming_task_id'),
     backend: backendOf(fields),
     unknown: fields.rest(),
   };
@@ -156,6 +158,11 @@ class Fields {
     throw this.wrong(name, value, 'a text or null');
   }
 
+  idOrNull(name: string): string | undefined {
+    const value = this.textOrNull(name);
+    return value === undefined ? undefined : this.checkText(value, name);
+  }
+
   count(name: string): number {
     return this.checkCount(this.#need(name), name);
   }
@@ -173,8 +180,8 @@ class Fields {
   }
 
   checkText(value: Json, name: string): string {
-    if (typeof value === 'string' && value !== '') return value;
-    throw this.wrong(name, value, 'a text that is not empty');
+    if (typeof value === 'string' && value !== '' && value.length <= LONGEST) return value;
+    throw this.wrong(name, value, `a text of 1 to ${LONGEST} characters`);
   }
 
   checkCount(value: Json, name: string): number {

@@ -96,6 +96,7 @@ class Conversion {
 
   result(): LegacyConversion {
     const id = this.#runId();
+    this.#checkNames();
     this.#checkStart();
     this.#queue();
     this.#checkInputs();
@@ -130,6 +131,13 @@ class Conversion {
 
   #savedAt(): number {
     return this.#meta?.createdAt ?? this.#options.savedAt ?? 0;
+  }
+
+  #checkNames(): void {
+    for (const [before, now] of Object.entries(this.#options.rename ?? {})) {
+      if (this.#graph.find(now)?.node === now) continue;
+      throw this.#problem(`rename says that ${preview(before, 60)} is now ${preview(now, 60)}, which workflow "${this.#target.graph.workflow}" does not have`, `Its steps are: ${names(this.#graph.ids)}.`);
+    }
   }
 
   #checkStart(): void {
@@ -167,11 +175,16 @@ class Conversion {
     if (inside) this.#note(`"${task.taskId}" stands inside "${top}", which runs again from its beginning: the results of its other tasks were in the pickle.`);
     if (this.#graph.isContainer(top) && this.#tokens.some((token) => token.node === top)) return;
     const input = this.#inputOf(task, place);
-    const kept = inside ? { attempt: 1, iteration: 0 } : { attempt: task.retryCount + 1, iteration: iteration ?? this.#state.cycleCounts[task.taskId] ?? 0 };
+    const kept = inside ? { attempt: 1, iteration: 0 } : { attempt: task.retryCount + 1, iteration: iteration ?? this.#cyclesOf(task.taskId) };
     this.#tokens.push({ id: this.#tokens.length + 1, node: top, scope: 0, ...(input === undefined ? {} : { input }), ...kept, hop: 0, main });
     if (!inside) this.#noteLimits(task, top, kept);
     if (task.status !== 'ready') this.#note(`"${task.taskId}" was marked ${task.status}; it was still in the queue, so it runs.`);
     if (task.lastError !== undefined) this.#note(`The last error of "${task.taskId}" is not kept: ${preview(task.lastError, 100)}.`);
+  }
+
+  #cyclesOf(id: string): number {
+    const { cycleCounts } = this.#state;
+    return Object.hasOwn(cycleCounts, id) ? (cycleCounts[id] as number) : 0;
   }
 
   #inputOf(task: LegacyTask, { top, node }: LegacyPlace): Json | undefined {

@@ -3,7 +3,9 @@ import { diffGraphs, graphMismatch, parseCheckpoint, type Checkpoint, type Graph
 import { GraphMismatchError } from '../core/errors.ts';
 import type { Definition } from '../define/definition.ts';
 import { nodeHash } from '../define/graph-hash.ts';
-import type { JsonObject } from '../core/json-type.ts';
+import type { NodeId } from '../core/graph.ts';
+import type { Json, JsonObject } from '../core/json-type.ts';
+import { Vec } from '../../machines/index.ts';
 import type { ExecutionContext } from '../../machines/index.ts';
 
 export interface FitOptions {
@@ -20,21 +22,21 @@ export function fitToGraph(checkpoint: Checkpoint, definition: Definition, optio
   const difference = diffGraphs(checkpoint, nodes);
   if (options.migrate !== undefined) {
     const migrated = parseCheckpoint(options.migrate(checkpoint, difference, graphHash));
-    if (migrated.graphHash === graphHash) return withGraphHash(migrated, graphHash);
+    if (migrated.graphHash === graphHash) return carriedOver(migrated, definition);
     throw new GraphMismatchError('checkpoint/graph-mismatch', `migrate gave a checkpoint of yet another graph (hash ${migrated.graphHash}); workflow "${graph.workflow}" has ${graphHash}`, {
       hint: 'set graphHash of what migrate returns to its third argument',
     });
   }
   const onlyMore = checkpoint.nodes !== undefined && difference.removed.length === 0 && difference.changed.length === 0;
-  if (options.allowAdditions === true && onlyMore) return withGraphHash(checkpoint, graphHash);
+  if (options.allowAdditions === true && onlyMore) return carriedOver(checkpoint, definition);
   throw graphMismatch(graph.workflow, difference);
 }
 
 /** The journal of another graph can be replayed only where that graph's steps are all there, unchanged. */
 export function refuseJournalOf(checkpoint: Checkpoint, entries: number): GraphMismatchError {
   const { runId, workflow } = checkpoint;
-  return new GraphMismatchError('checkpoint/graph-mismatch', `run "${runId}" of workflow "${workflow}" has ${entries} journal entries after its last checkpoint, which only the graph that wrote them can read; migrate cannot`, {
-    hint: 'resume it once with the code that wrote it, and let it write a checkpoint: await run.checkpoint()',
+  return new GraphMismatchError('checkpoint/graph-mismatch', `run "${runId}" of workflow "${workflow}" has a journal (lines: ${entries}) behind its last checkpoint, which only the graph that wrote it can read; migrate cannot`, {
+    hint: 'resume it once with the code that wrote it, pause it if it is busy, then: await run.checkpoint()',
     details: { workflow, runId, entries },
   });
 }
@@ -44,10 +46,23 @@ export function underGraph(context: ExecutionContext, graphHash: string): Execut
   return context.run === null ? context : { ...context, run: { ...context.run, graphHash } };
 }
 
-/** The run inside remembers its graph too. */
-function withGraphHash(checkpoint: Checkpoint, graphHash: string): Checkpoint {
+/** The run inside remembers its graph too, and counts completions by the places of its nodes. */
+function carriedOver(checkpoint: Checkpoint, { graph, graphHash }: Definition): Checkpoint {
   const snapshot = checkpoint.snapshot as JsonObject & { readonly context: JsonObject };
   const { run } = snapshot.context;
-  const context = { ...snapshot.context, run: run === null || run === undefined ? null : { ...(run as JsonObject), graphHash } };
+  const completions = counted(snapshot.context['completions'], checkpoint.nodes, Object.keys(graph.nodes));
+  const context = { ...snapshot.context, completions, run: run === null || run === undefined ? null : { ...(run as JsonObject), graphHash } };
   return { ...checkpoint, graphHash, snapshot: { ...snapshot, context } };
+}
+
+function counted(stored: Json | undefined, before: Checkpoint['nodes'], now: readonly NodeId[]): Json {
+  const places = new Map(now.map((id, at) => [id, at]));
+  const counts = new Vec.VecDraft<number>(Vec.emptyVec());
+  if (before === undefined || stored === undefined) return counts.done() as unknown as Json;
+  Object.keys(before).forEach((id, at) => {
+    const place = places.get(id);
+    const count = Vec.get(stored as unknown as Vec.Vec<number>, at);
+    if (place !== undefined && count !== undefined) counts.set(place, count);
+  });
+  return counts.done() as unknown as Json;
 }

@@ -11,6 +11,7 @@
  *    ever written stay in proportion to the bytes of what happened.
  * 4. After a write has failed nothing more is written: the store keeps its last good revision.
  */
+import { encodeEntry } from './journal-codec.ts';
 import { serializeCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
 import type { ExecutionEvent } from '../../machines/index.ts';
 import type { RunWriter } from '../ports.ts';
@@ -78,13 +79,13 @@ export class Recorder {
   }
 
   /** An event that the machine has accepted; `revision` is the run's revision after it. */
-  accept(event: ExecutionEvent, revision: number): void {
+  accept(event: ExecutionEvent, revision: number, before: number): void {
     if (this.#failure !== undefined) return;
     this.#revision = revision;
     if ('post' in event && event.post !== undefined) this.#posted = Math.max(this.#posted, event.post);
     if (asksForSnapshot(event)) this.#wanted = true;
     if (this.#mode === 'journal') {
-      const line = JSON.stringify([revision, event]);
+      const line = encodeEntry(event, revision, before);
       this.#lines.push(line);
       this.#linesBytes += line.length;
       if (this.#linesBytes > PENDING_MOST) this.#congestion ??= new Promise((resolve) => (this.#relieved = resolve));

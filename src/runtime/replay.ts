@@ -1,38 +1,46 @@
 /** From what a store holds back to a snapshot: the pure machine takes the journal's events again. */
-import { CheckpointError, isTaskchartError, reviveError } from '../core/errors.ts';
+import { CheckpointError, isTaskchartError } from '../core/errors.ts';
 import type { Json, JsonObject } from '../core/json-type.ts';
-import { step, type ExecutionContext, type ExecutionEvent, type Plan } from '../../machines/index.ts';
-
-const events: ReadonlySet<string> = new Set(['READY', 'SETTLED', 'DUE', 'SIGNAL', 'REFUSED', 'PAUSE', 'RESUME', 'CANCEL']);
+import { step, type ExecutionContext, type Plan } from '../../machines/index.ts';
+import { decodeEntry, type DecodedEntry } from './journal-codec.ts';
 
 /** Applies journal entries to a snapshot's context. Entries must follow one another without a gap. */
 export function replay(plan: Plan, from: ExecutionContext, entries: readonly string[], runId: string): ExecutionContext {
   let context = from;
-  entries.forEach((entry, at) => {
-    const [revision, event] = parseEntry(entry, at, runId);
+  let at = 0;
+  for (const { revision, event } of eventsOf(entries, from.at, runId)) {
+    at += 1;
     if (revision !== context.revision + 1) {
-      throw damaged(runId, `entry ${at + 1} of its journal is revision ${revision}, but revision ${context.revision + 1} comes next`);
+      throw damaged(runId, `entry ${at} of its journal is revision ${revision}, but revision ${context.revision + 1} comes next`);
     }
     try {
       context = step(plan, context, event).context;
     } catch (thrown) {
-      throw damaged(runId, `entry ${at + 1} of its journal (revision ${revision}) cannot be applied: ${thrown instanceof Error ? thrown.message : 'unknown'}`, thrown);
+      throw damaged(runId, `entry ${at} of its journal (revision ${revision}) cannot be applied: ${thrown instanceof Error ? thrown.message : 'unknown'}`, thrown);
     }
-  });
+  }
   return context;
 }
 
-function parseEntry(entry: string, at: number, runId: string): readonly [number, ExecutionEvent] {
-  let value: unknown;
-  try {
-    value = JSON.parse(entry);
-  } catch (thrown) {
-    throw damaged(runId, `entry ${at + 1} of its journal is not JSON`, thrown);
+/** The entries that say more than that an actor has started, and the revision that all of them lead to. */
+export function movesIn(entries: readonly string[], from: number, runId: string): { readonly moves: number; readonly revision: number } {
+  const parsed = [...eventsOf(entries, 0, runId)];
+  return { moves: parsed.filter(({ event }) => event.type !== 'READY').length, revision: parsed.at(-1)?.revision ?? from };
+}
+
+/** The events of journal entries; `at` is the time of the context that they follow. */
+export function* eventsOf(entries: readonly string[], at: number, runId: string): Generator<DecodedEntry> {
+  let before = at;
+  for (const [index, entry] of entries.entries()) {
+    let decoded: DecodedEntry;
+    try {
+      decoded = decodeEntry(entry, before);
+    } catch (thrown) {
+      throw damaged(runId, `entry ${index + 1} of its journal cannot be read: ${thrown instanceof SyntaxError ? 'it is not JSON' : (thrown as Error).message}`, thrown);
+    }
+    if ('at' in decoded.event && decoded.event.at !== undefined) before = decoded.event.at;
+    yield decoded;
   }
-  const [revision, event] = Array.isArray(value) ? (value as readonly unknown[]) : [];
-  const type = typeof event === 'object' && event !== null ? (event as { readonly type?: unknown }).type : undefined;
-  if (typeof revision !== 'number' || typeof type !== 'string' || !events.has(type)) throw damaged(runId, `entry ${at + 1} of its journal is no event of a run`);
-  return [revision, event as ExecutionEvent];
 }
 
 function damaged(runId: string, why: string, cause?: unknown): CheckpointError {
@@ -64,10 +72,4 @@ export function stateOf(context: ExecutionContext): string {
   if (context.paused) return 'paused';
   const idle = context.run !== null && context.inFlight.size === 0 && context.openMembers === 0;
   return idle ? 'waiting' : 'running';
-}
-
-/** The error that a stored run ended with. */
-export function endingOf(context: ExecutionContext): Error | undefined {
-  const { verdict } = context;
-  return verdict === null || verdict.kind === 'completed' ? undefined : reviveError(verdict.error);
 }

@@ -8,7 +8,7 @@
  * 1. `result` settles once: with the output, or with the run's error. Those who watch hear the same, once, before.
  * 2. A snapshot holds every outcome that is known at that moment.
  */
-import type { Actor, Snapshot } from 'xstate';
+import type { Actor } from 'xstate';
 import { CHECKPOINT_FORMAT, CHECKPOINT_VERSION, type Checkpoint } from '../core/checkpoint.ts';
 import { TaskchartError, isTaskchartError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
@@ -85,9 +85,7 @@ export class ActorRun<O> implements Run<O> {
     this.#mailbox = mailbox;
     this.#attachment.recorder = recorder;
     this.actor.start();
-    // Stopped before it was started: then XState tells nobody.
-    if (this.#attachment.flush === undefined && this.actor.getSnapshot().status === 'active') void this.#concluded(undefined);
-    else void mailbox?.look();
+    void mailbox?.look();
   }
 
   /** The run begins when its store is open. */
@@ -207,7 +205,7 @@ export class ActorRun<O> implements Run<O> {
   }
 
   #open(what: string): void {
-    if (this.actor.getSnapshot().status === 'active') return;
+    if (!this.#over && this.actor.getSnapshot().status === 'active') return;
     throw new TaskchartError('run/ended', `run "${this.id}" of workflow "${this.#code.workflow}" has ended, so ${what}() can do nothing`, {
       hint: 'look at run.status() first',
     });
@@ -220,6 +218,7 @@ export class ActorRun<O> implements Run<O> {
   /** The actor has ended. The result is told when the final state is durable. */
   async #concluded(error: unknown): Promise<void> {
     this.#mailbox?.close();
+    this.#attachment.close?.();
     const snapshot = this.actor.getSnapshot();
     const early = error === undefined && snapshot.status !== 'done';
     try {
@@ -285,6 +284,3 @@ function stopped(id: string, workflow: string): TaskchartError {
     details: { runId: id },
   });
 }
-
-/** What `getPersistedSnapshot` gives and `createActor` takes. */
-export type PersistedRun = Snapshot<unknown>;

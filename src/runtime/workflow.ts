@@ -23,7 +23,7 @@ import { fitToGraph, refuseJournalOf, underGraph, type FitOptions } from './migr
 import { Observers } from './observer.ts';
 import { Recorder, type RecordMode, type RecordStart } from './recorder.ts';
 import { reasonText } from './reason.ts';
-import { persistedFrom, replay } from './replay.ts';
+import { movesIn, persistedFrom, replay } from './replay.ts';
 import { ActorRun, type Run } from './run.ts';
 
 /** What can be said about a run before it starts, and belongs to the machine. */
@@ -151,10 +151,11 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     const written = parseCheckpoint(stored.checkpoint);
     const checkpoint = this.#fitting(written, options);
     const changed = written.graphHash !== graphHash;
-    const migrated = changed && options.migrate !== undefined;
-    if (migrated && stored.journal.length > 0) throw refuseJournalOf(written, stored.journal.length);
-    const { context } = (migrated ? checkpoint : written).snapshot as JsonObject & { readonly context: unknown };
-    return { checkpoint, context: underGraph(replay(this.#plan(), context as ExecutionContext, stored.journal, runId), graphHash), changed };
+    const inside = ({ snapshot }: Checkpoint): ExecutionContext => (snapshot as JsonObject & { readonly context: unknown }).context as ExecutionContext;
+    if (!changed || options.migrate === undefined) return { checkpoint, context: underGraph(replay(this.#plan(), inside(written), stored.journal, runId), graphHash), changed };
+    const { moves, revision } = movesIn(stored.journal, stored.revision, runId);
+    if (moves > 0) throw refuseJournalOf(written, moves);
+    return { checkpoint, context: { ...inside(checkpoint), revision }, changed };
   }
 
   with(options: RunOptions): WorkflowRunner<I, O> {

@@ -60,7 +60,8 @@ describe('28. in another process', () => {
     done.forEach(({ ending, entries }, index) => {
       const { name, cut } = work[index] as (typeof work)[number];
       expect(ending, name).toEqual(JSON.parse(JSON.stringify(endings[index])));
-      checkExecutions(cut, entries, cutCases.find((test) => test.name === name)?.drops === true, name);
+      const test = cutCases.find((one) => one.name === name);
+      if (test?.asks !== true) checkExecutions(cut, entries, test?.drops === true, name);
     });
   }, 60_000);
 });

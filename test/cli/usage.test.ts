@@ -5,7 +5,7 @@ import { Bench } from './workbench.ts';
 const bench = new Bench();
 afterAll(() => bench.remove());
 
-beforeAll(() => {
+beforeAll(async () => {
   bench.write('flow.mts', `import { task, workflow } from 'taskchart'; export default workflow('flow', task('t', (n: number) => n));`);
   bench.write('two.mjs', `import { task, workflow } from 'taskchart'; const made = (id) => workflow(id, task('t', () => 1)); export const first = made('one'); export const second = made('other');`);
   bench.write('twins.mjs', `import { task, workflow } from 'taskchart'; const made = () => workflow('twin', task('t', () => 1)); export const first = made(); export const second = made();`);
@@ -20,7 +20,11 @@ beforeAll(() => {
   bench.write('stuck.mjs', `await new Promise(() => undefined);`);
   bench.write('notes.md', `# notes`);
   bench.write('torn.json', `{"a":`);
-  bench.write('input.txt', `{}`);
+  bench.write('list.json', `[1]`);
+  bench.write('notes.bin', `\u0000{`);
+  bench.write('waits.mts', `import { task, waitFor, workflow } from 'taskchart'; export default workflow('waits', task('t', () => 1).to(waitFor('answer')));`);
+  bench.write('old.state.json', `{"schema_version":"1.0","session_id":"s","start_node":"nowhere"`);
+  expect(await bench.run('run', 'waits.mts', '--store', 'waiting', '--run-id', 'waits')).toMatchObject({ code: 4 });
 });
 
 const long = 'z'.repeat(3000);
@@ -59,9 +63,38 @@ const cases: [what: string, args: string[], line: RegExp][] = [
   ['empty input', ['run', 'flow.mts', '--input', ''], /--input is empty/],
   ['nothing on stdin', ['run', 'flow.mts', '--input', '-'], /--input - is empty/],
   ['an input file that is missing', ['run', 'flow.mts', '--input', '@none.json'], /--input @none\.json: there is no such file$/],
-  ['an input file that is torn', ['run', 'flow.mts', '--input', '@torn.json'], /--input @torn\.json: no valid JSON: Unexpected end of JSON input$/],
-  ['an input file of another kind', ['run', 'flow.mts', '--input', '@input.txt'], /must end in \.json/],
+  ['an input file that is torn', ['run', 'flow.mts', '--input', '@torn.json'], /--input @torn\.json is no valid JSON: Unexpected end of JSON input$/],
+  ['an input file of another kind', ['run', 'flow.mts', '--input', '@notes.bin'], /--input @notes\.bin is no valid JSON/],
+  ['a folder as input', ['run', 'flow.mts', '--input', '@.'], /--input @\.: it is a folder$/],
   ['input with a reserved key', ['run', 'flow.mts', '--input', '{"a":{"__proto__":1}}'], /ValueError: .*__proto__/],
+  ['an empty store', ['run', 'flow.mts', '--input', '1', '--store', ''], /--store is empty: give a folder, or sqlite:<path>$/],
+  ['a store without a value', ['ps', '--store'], /option '--store <store>' argument missing/],
+  ['a SQLite store without a path', ['ps', '--store', 'sqlite:'], /sqlite: needs the path of a file/],
+  ['a store that is a file', ['ps', '--store', 'notes.md'], /notes\.md/],
+  ['a SQLite store that is another file', ['ps', '--store', 'sqlite:notes.md'], /notes\.md" is not a store of runs/],
+  ['a run id with a path', ['run', 'flow.mts', '--input', '1', '--store', 's', '--run-id', '../x'], /DefinitionError: The id of a run has a character that is not allowed/],
+  ['an empty run id', ['resume', 'flow.mts', '', '--store', 's'], /The id of a run is empty/],
+  ['a run that is not there', ['resume', 'flow.mts', 'r', '--store', 's'], /the store s has no run r; it has none$/],
+  ['a run that is called otherwise', ['why', 'wait', '--store', 'waiting'], /the store waiting has no run wait; did you mean waits\?$/],
+  ['a run of another workflow', ['resume', 'flow.mts', 'waits', '--store', 'waiting'], /CheckpointError: the checkpoint belongs to workflow "waits", not to "flow"/],
+  ['why of another workflow', ['why', 'waits', 'flow.mts', '--store', 'waiting'], /run "waits" belongs to workflow "waits", not to "flow"/],
+  ['a fork for another workflow', ['fork', 'flow.mts', 'waits', '--at', '0', '--store', 'waiting'], /run waits belongs to workflow waits, not to flow/],
+  ['--manual without a store', ['run', 'flow.mts', '--input', '1', '--manual'], /--manual .* needs --store$/],
+  ['a signal without a name', ['signal', 'waits.mts', 'waits'], /missing required argument 'name'/],
+  ['a signal that nobody waits for', ['signal', 'waits.mts', 'waits', 'anser', '1', '--store', 'waiting'], /did you mean "answer"\?/],
+  ['a value that is no JSON', ['signal', 'waits.mts', 'waits', 'answer', 'yes', '--store', 'waiting'], /the value is no valid JSON: .*a string needs quotes/],
+  ['a value with a reserved key', ['signal', 'waits.mts', 'waits', 'answer', '{"__proto__":1}', '--store', 'waiting'], /ValueError: .*__proto__/],
+  ['a value file that is missing', ['signal', 'waits.mts', 'waits', 'answer', '@none', '--store', 'waiting'], /the value @none: there is no such file$/],
+  ['a cancel of nothing', ['cancel', 'r', '--store', 'waiting'], /has no run r/],
+  ['checkpoints of nothing', ['checkpoints', 'r', '--store', 'waiting'], /has no run r/],
+  ['a fork from nowhere', ['fork', 'waits.mts', 'waits', '--store', 'waiting'], /required option '--at <revision>' not specified/],
+  ['a fork from a broken revision', ['fork', 'waits.mts', 'waits', '--at', '-1', '--store', 'waiting'], /'-1' is invalid\. It must be a whole number of at least 0/],
+  ['a fork under a broken id', ['fork', 'waits.mts', 'waits', '--at', '0', '--as', 'a b', '--store', 'waiting'], /The id of a run has a character/],
+  ['an unknown flag of why', ['why', 'waits', '--stor', 'waiting'], /Did you mean --store\?/],
+  ['an old checkpoint that is missing', ['migrate-checkpoint', 'nope', '--workflow-file', 'flow.mts'], /nope\.state\.json: there is no such file/],
+  ['an old checkpoint without a workflow', ['migrate-checkpoint', 'old'], /required option '--workflow-file <file>' not specified/],
+  ['a broken renaming', ['migrate-checkpoint', 'old', '--workflow-file', 'flow.mts', '--rename', 'a'], /--rename a: give old=new/],
+  ['inputs that are no object', ['migrate-checkpoint', 'old', '--workflow-file', 'flow.mts', '--inputs', 'list.json'], /--inputs list\.json must hold an object/],
 ];
 
 describe('ACCEPTANCE 55', () => {
@@ -81,7 +114,8 @@ describe('ACCEPTANCE 55', () => {
     expect(help).toMatchObject({ code: 0, stderr: '' });
     for (const word of ['run', 'graph', '130', 'SIGINT', 'never settles']) expect(help.stdout).toContain(word);
     const ofRun = await bench.run('run', '--help');
-    for (const flag of ['--workflow', '--input', '--watch', '--concurrency', '--max-steps', '--json']) expect(ofRun.stdout).toContain(flag);
+    for (const flag of ['--workflow', '--input', '--watch', '--concurrency', '--max-steps', '--json', '--store', '--run-id', '--manual', 'TASKCHART_STORE', '  4  ']) expect(ofRun.stdout).toContain(flag);
+    for (const command of ['resume', 'signal', 'cancel', 'ps', 'why', 'checkpoints', 'fork', 'migrate-checkpoint']) expect(help.stdout).toContain(`  ${command} `);
     expect(await bench.run('--version')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) as string });
   });
 });

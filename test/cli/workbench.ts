@@ -2,7 +2,7 @@
  * The real command in a process of its own, modules for it to run, and a screen to read what it draws.
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -36,7 +36,11 @@ export class Bench {
   }
 
   start(...args: string[]): Started {
-    const child = spawn(process.execPath, [...command, ...args], { cwd: this.folder, env: environment() });
+    return this.#spawn(args, {});
+  }
+
+  #spawn(args: readonly string[], variables: NodeJS.ProcessEnv): Started {
+    const child = spawn(process.execPath, [...command, ...args], { cwd: this.folder, env: { ...environment(), ...variables } });
     const printed = { stdout: '', stderr: '' };
     const waiting = new Set<() => void>();
     child.stdout.setEncoding('utf8').on('data', (text: string) => (printed.stdout += text));
@@ -68,6 +72,12 @@ export class Bench {
     return finished;
   }
 
+  runUnder(variables: NodeJS.ProcessEnv, ...args: string[]): Promise<Finished> {
+    const { child, finished } = this.#spawn(args, variables);
+    child.stdin.end();
+    return finished;
+  }
+
   async runWith(stdin: string, ...args: string[]): Promise<Finished> {
     const { child, finished } = this.start(...args);
     child.stdin.end(stdin);
@@ -87,6 +97,12 @@ export class Bench {
     });
   }
 
+  /** The lines of a file that tasks append to; none where there is no such file. */
+  lines(name: string): string[] {
+    const path = join(this.folder, name);
+    return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter((line) => line !== '') : [];
+  }
+
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -97,7 +113,7 @@ const terminal = process.platform === 'linux' ? ['/usr/bin/script', '/bin/script
 export const hasTerminal = terminal !== undefined;
 
 function environment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _, NO_COLOR: __, FORCE_COLOR: ___, VITEST: ____, ...rest } = process.env;
+  const { NODE_OPTIONS: _, NO_COLOR: __, FORCE_COLOR: ___, VITEST: ____, TASKCHART_STORE: _____, ...rest } = process.env;
   return { ...rest, NODE_NO_WARNINGS: '1' };
 }
 

@@ -23,16 +23,16 @@ function setUp() {
 
 it.each(ticks)('writes what is accepted %i microtasks after something else', async (count) => {
   const { written, recorder } = setUp();
-  recorder.accept({ type: 'PAUSE' }, 1);
+  recorder.accept({ type: 'PAUSE' }, 1, 0);
   for (let tick = 0; tick < count; tick += 1) await Promise.resolve();
-  recorder.accept({ type: 'RESUME' }, 2);
+  recorder.accept({ type: 'RESUME' }, 2, 0);
   await new Promise<void>((resolve) => void setImmediate(resolve));
   expect(written).toEqual(['[1,{"type":"PAUSE"}]', '[2,{"type":"RESUME"}]']);
 });
 
 it.each(ticks)('a checkpoint that is asked for %i microtasks after something else is written when its promise resolves', async (count) => {
   const { written, recorder } = setUp();
-  recorder.accept({ type: 'PAUSE' }, 1);
+  recorder.accept({ type: 'PAUSE' }, 1, 0);
   for (let tick = 0; tick < count; tick += 1) await Promise.resolve();
   await recorder.save();
   expect(written.at(-1)).toBe('{"snapshot":"all"}');

@@ -104,8 +104,7 @@ function keep(step: RegisteredWorkflow | 'ambiguous' | undefined): void {
 /** A step that the run met on its way is known by its own id, or that of the workflow that it is. */
 function implementationOf(code: WorkflowCode, node: NodeId, declared: boolean): TaskImplementation | undefined {
   if (!declared && code.implementation(node) === undefined) {
-    const entry = node.split('/', 1)[0] ?? node;
-    code.restore({ [entry]: { entry, nodes: {} } });
+    code.loadById(node.split('/', 1)[0] ?? node);
   }
   return code.implementation(node);
 }

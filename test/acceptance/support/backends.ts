@@ -15,11 +15,12 @@ export interface BackendCase {
 }
 
 /** One line for each backend. `module` is the fixture that defines the workflows. */
-export function backendsFor(_module: string): readonly BackendCase[] {
+export function backendsFor(module: string): readonly BackendCase[] {
   return [
     { name: 'direct', execution: { backend: 'direct' }, here: true },
     { name: 'local', execution: { backend: 'local' }, here: true },
     { name: 'local2', execution: { backend: 'local', concurrency: 2 }, here: true },
+    { name: 'threads', execution: { backend: 'threads', backendConfig: { module, maxThreads: 2 } }, here: false },
   ];
 }
 

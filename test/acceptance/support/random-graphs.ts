@@ -9,7 +9,7 @@
  * 2. What a graph gives does not depend on the order in which members run: side tasks only add, failures have no message.
  */
 import * as fc from 'fast-check';
-import { dag, each, node, parallel, sequence, sleep, task, waitFor, workflow, type ExecutionOptions, type Json, type Runnable, type TaskContext } from 'taskchart';
+import { dag, each, node, parallel, sequence, sleep, task, waitFor, workflow, type ExecutionOptions, type Json, type TaskContext, type Workflow } from 'taskchart';
 import type { CutCase } from './cuts.ts';
 import type { Trace } from './trace.ts';
 
@@ -32,24 +32,22 @@ export function specs(failing: boolean): fc.Arbitrary<Spec> {
   const acts: Act[] = ['value', 'value', 'value', 'nothing', 'iterate', 'goto', 'spawn', 'terminate', ...(failing ? (['fail', 'fail'] as const) : [])];
   const policies: PolicyName[] = failing ? ['strict', 'failFast', 'bestEffort', 'half', 'first', 'even'] : ['strict', 'half', 'bestEffort'];
   const policy = fc.constantFrom(...policies);
-  return fc.letrec<{ step: Spec; leaf: Spec; inner: Spec }>((tie) => ({
-    step: fc.oneof({ depthSize: 'small', withCrossShrink: true }, tie('leaf'), tie('leaf'), tie('inner')),
-    leaf: fc.oneof(
-      { weight: 8, arbitrary: fc.record({ kind: fc.constant('task' as const), act: fc.constantFrom(...acts), failures: fc.constantFrom(0, 0, 0, 1, 2), delay: fc.constantFrom(0, 0, 20), turns: fc.nat(2) }) },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('sleep' as const), ms: fc.constantFrom(0, 5, 50) }) },
-      { weight: 1, arbitrary: fc.constant({ kind: 'wait' as const }) },
-    ),
-    inner: fc.oneof(
-      { depthSize: 'small' },
-      fc.record({ kind: fc.constant('sequence' as const), steps: fc.array(tie('step'), { minLength: 1, maxLength: 4 }) }),
-      fc.record({ kind: fc.constant('parallel' as const), members: fc.array(tie('step'), { minLength: 1, maxLength: 4 }), policy }),
-      fc.record({ kind: fc.constant('each' as const), count: fc.nat(4), body: tie('step'), policy: policy.filter((name) => name !== 'first') }),
-      fc.record({ kind: fc.constant('dag' as const), nodes: fc.array(fc.record({ step: tie('step'), needs: fc.uniqueArray(fc.nat(3), { maxLength: 2 }) }), { minLength: 1, maxLength: 4 }) })
-        .map(({ kind, nodes }) => ({ kind, nodes: nodes.map(({ step, needs }, at) => ({ step, needs: needs.filter((need) => need < at) })) })),
-      fc.record({ kind: fc.constant('workflow' as const), body: tie('step') }),
-      fc.record({ kind: fc.constant('recover' as const), body: tie('step') }),
-    ),
-  })).step;
+  const leaf: fc.Arbitrary<Spec> = fc.oneof(
+    { weight: 8, arbitrary: fc.record({ kind: fc.constant('task' as const), act: fc.constantFrom(...acts), failures: fc.constantFrom(0, 0, 0, 1, 2), delay: fc.constantFrom(0, 0, 20), turns: fc.nat(2) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('sleep' as const), ms: fc.constantFrom(0, 5, 50) }) },
+    { weight: 1, arbitrary: fc.constant({ kind: 'wait' as const }) },
+  );
+  const inner = (step: fc.Arbitrary<Spec>): fc.Arbitrary<Spec> => fc.oneof(
+    fc.record({ kind: fc.constant('sequence' as const), steps: fc.array(step, { minLength: 1, maxLength: 4 }) }),
+    fc.record({ kind: fc.constant('parallel' as const), members: fc.array(step, { minLength: 1, maxLength: 4 }), policy }),
+    fc.record({ kind: fc.constant('each' as const), count: fc.nat(4), body: step, policy: policy.filter((name) => name !== 'first') }),
+    fc.record({ kind: fc.constant('dag' as const), nodes: fc.array(fc.record({ step, needs: fc.uniqueArray(fc.nat(3), { maxLength: 2 }) }), { minLength: 1, maxLength: 4 }) })
+      .map(({ kind, nodes }) => ({ kind, nodes: nodes.map(({ step: given, needs }, at) => ({ step: given, needs: needs.filter((need) => need < at) })) })),
+    fc.record({ kind: fc.constant('workflow' as const), body: step }),
+    fc.record({ kind: fc.constant('recover' as const), body: step }),
+  );
+  const step = (depth: number): fc.Arbitrary<Spec> => (depth === 0 ? leaf : fc.oneof({ withCrossShrink: true }, { weight: 3, arbitrary: leaf }, { weight: 4, arbitrary: inner(step(depth - 1)) }));
+  return fc.record({ kind: fc.constant('sequence' as const), steps: fc.array(step(3), { minLength: 1, maxLength: 3 }) });
 }
 
 /** Invariant 1. */
@@ -318,8 +316,8 @@ export function caseOf(spec: Spec, input: Json, variant: Variant, sums: boolean)
       Object.assign(answers, builder.answers);
       const uses = { uses: [builder.landing, builder.side] };
       const root = sums ? make.sequence(make.workflow('body', body, uses), task('sums', (value: Json, ctx) => [value ?? null, ctx.channel.get('sides') ?? 0])) : body;
-      const flow = make.workflow('random', root, sums ? {} : uses) as unknown as Runnable<never, unknown>;
-      return variant.concurrency === undefined ? flow : flow.with({ concurrency: variant.concurrency });
+      return make.workflow('random', root, sums ? {} : uses) as unknown as Workflow<string, never, unknown>;
     },
+    ...(variant.concurrency === undefined ? {} : { options: { concurrency: variant.concurrency } }),
   };
 }

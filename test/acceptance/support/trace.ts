@@ -17,13 +17,16 @@ export interface TraceEntry {
   readonly turn: number;
 }
 
-/** `turns`: how many turns of the event loop the task takes. */
-export type TracedOptions = TaskOptions & { readonly turns?: number };
+/** `turns`: how many turns of the event loop the task takes. `ticks`: time passes in the midst of it, up to the next timer. */
+export type TracedOptions = TaskOptions & { readonly turns?: number; readonly ticks?: true };
 
 export class Trace {
   readonly entries: TraceEntry[] = [];
   /** Called inside every task: when it begins, and after each turn that it waits. */
-  onTask: ((id: string, ctx: TaskContext<unknown>) => void) | undefined;
+  onTask: ((id: string, ctx: TaskContext<unknown>, beginning: boolean) => void) | undefined;
+
+  /** Moves time to the next timer. */
+  tick: (() => void) | undefined;
 
   /** The ids of the tasks in the order in which they began. */
   get started(): string[] {
@@ -36,17 +39,22 @@ export class Trace {
 
   /** A task that is traced. */
   task<const Id extends string, R, I = unknown>(id: Id, run: (input: I, ctx: TaskContext<I>) => R, options: TracedOptions = {}): Task<Id, I, OutputOf<R>> {
-    const { turns: takes = 0, ...others } = options;
+    const { turns: takes = 0, ticks, ...others } = options;
     const traced = async (input: I, ctx: TaskContext<I>): Promise<unknown> => {
       const text = JSON.stringify(input) ?? '';
       const { taskId, idempotencyKey: key, attempt, iteration } = ctx;
       const add = (what: 'start' | 'end'): void => void this.entries.push({ what, task: taskId, key, attempt, iteration, input: text, turn: turnNumber() });
       add('start');
       try {
-        this.onTask?.(id, ctx as TaskContext<unknown>);
+        this.onTask?.(id, ctx as TaskContext<unknown>, true);
         for (let left = takes; left > 0; left -= 1) {
           await turns(1);
-          this.onTask?.(id, ctx as TaskContext<unknown>);
+          this.onTask?.(id, ctx as TaskContext<unknown>, false);
+        }
+        if (ticks === true) {
+          this.tick?.();
+          await turns(3);
+          this.onTask?.(id, ctx as TaskContext<unknown>, false);
         }
         return await run(input, ctx);
       } finally {
