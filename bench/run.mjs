@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 import * as concurrent from './cases/concurrent.mjs';
 import * as diamond from './cases/diamond.mjs';
+import * as durable from './cases/durable.mjs';
 import * as fanOut from './cases/fan-out.mjs';
 import * as growth from './cases/growth.mjs';
 import * as install from './cases/install.mjs';
@@ -20,11 +21,11 @@ import { ensureBuild, ensurePackages } from './lib/prepare.mjs';
 import { broken } from './lib/rounds.mjs';
 import { printCase, writeCase, writeSummary } from './lib/report.mjs';
 
-const CASES = [concurrent, sequential, fanOut, diamond, growth, snapshots, timers, startUp, install, typeCheck];
+const CASES = [concurrent, sequential, fanOut, diamond, growth, snapshots, durable, timers, startUp, install, typeCheck];
 
 const NOT_MEASURED = [
   'Tasks that do something. All tasks here are asynchronous and do nothing, so the figures are the cost of the library; real tasks hide most of it.',
-  'Anything durable: no store, no journal, no disk, no database, for taskchart and for the peers alike.',
+  'Durability outside the case of that name: elsewhere nothing is written, for taskchart and for the peers alike. Databases and other disks.',
   'Redis, coordinators and workers; the `threads` backend; other machines, systems and versions of Node than the one named.',
   'Large inputs and outputs: the payloads are small numbers and objects, so copying and checking values is nearly free here.',
   'Inspectors and event listeners: nobody watches the runs.',
