@@ -22,7 +22,7 @@ export async function fork(file: string, runId: string, flags: ForkFlags, host: 
   const { workflow: owner } = await findNote(given, runId);
   if (owner !== '' && owner !== workflow.id) throw new UsageError(`run ${runId} belongs to workflow ${owner}, not to ${workflow.id}; give its file, or --workflow`);
   const as = flags.as ?? newRunId(workflow);
-  await asking(() => forkStored(given.store, runId, { at: flags.at, as, owner: thisOwner() }));
+  await asking(() => forkStored(given.store, runId, workflow, { at: flags.at, as, owner: thisOwner() }));
   sayTo(host)(flags.json === true ? JSON.stringify({ type: 'run.stored', run: as, store: given.name }) : `taskchart: run ${as} goes on from revision ${flags.at} of ${runId}`);
   return goOn({ file, runId: as, workflow, given }, flags, host);
 }

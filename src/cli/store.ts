@@ -12,7 +12,8 @@ import { checkId } from '../core/ids.ts';
 import { nearestName } from '../core/options.ts';
 import { cut } from '../core/preview.ts';
 import type { CheckpointStore, RunNote } from '../ports.ts';
-import { describeStored, type StoredRunDescription, type StoredWorkflow } from '../runtime/inspect-stored.ts';
+import { describeStored, type StoredRunDescription } from '../runtime/inspect-stored.ts';
+import type { StoredWorkflow } from '../runtime/stored-context.ts';
 import { failureLine } from './failure.ts';
 import { StartError, UsageError } from './usage.ts';
 

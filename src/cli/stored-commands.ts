@@ -1,4 +1,10 @@
-/** The commands that work on stored runs: their flags and help. */
+/**
+ * The commands that work on stored runs.
+ *
+ * Owns: their flags and their help. Does not own: what they do; each has a file of its own.
+ *
+ * Invariant: a flag that several commands have is written and explained in the same way in all of them.
+ */
 import { InvalidArgumentError, type Command } from 'commander';
 import { cancel, type CancelFlags } from './cancel.ts';
 import { checkpoints, type CheckpointsFlags } from './checkpoints.ts';

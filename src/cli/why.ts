@@ -1,4 +1,12 @@
-/** `taskchart why`: what a stored run waits for, since when, who owns it, and what went wrong last. */
+/**
+ * `taskchart why`: what a stored run waits for, since when, who owns it, and what went wrong last.
+ *
+ * Owns: the words. Does not own: reading the run (runtime/inspect-stored.ts).
+ *
+ * Invariants
+ * 1. Looking changes nothing: neither the run's owner nor its mailbox.
+ * 2. The last line says how far the picture can be trusted.
+ */
 import { failureJson, failureLines } from './failure.ts';
 import { writeLines, type Host } from './follow.ts';
 import { waitingLines } from './leaving.ts';

@@ -9,23 +9,17 @@
  *    revision. Without it the picture is the last snapshot's, and `exact` says whether anything has happened since.
  * 2. `revision`, `posted`, `refused` and `lastFailure` are always those of the newest durable revision.
  */
-import { CheckpointError, isTaskchartError, serializeError, type SerializedError } from '../core/errors.ts';
-import { parseCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
+import { parseCheckpoint } from '../core/checkpoint.ts';
+import { CheckpointError, type SerializedError } from '../core/errors.ts';
 import type { NodeId } from '../core/graph.ts';
-import type { Json, JsonObject } from '../core/json-type.ts';
-import type { Definition } from '../define/definition.ts';
-import { MACHINE_VERSION, Vec, planOf, type ExecutionContext, type Plan } from '../../machines/index.ts';
+import type { Json } from '../core/json-type.ts';
+import { Vec, type ExecutionContext } from '../../machines/index.ts';
 import type { CheckpointStore, RunNote, RunOwner, StoredRun } from '../ports.ts';
 import { WorkflowCode } from './code.ts';
-import { fitToGraph } from './migrate.ts';
-import { eventsOf, replay, stateOf } from './replay.ts';
+import { eventsOf, stateOf } from './replay.ts';
 import { checkSignal } from './signals.ts';
 import { whatItWaitsFor, type RunStatus } from './status.ts';
-
-/** A workflow, as far as a stored run needs one to be understood. */
-export interface StoredWorkflow {
-  readonly definition: Definition;
-}
+import { contextIn, replayed, sound, type StoredWorkflow } from './stored-context.ts';
 
 /** The newest failed execution that the store still knows of. */
 export interface StoredFailure {
@@ -71,7 +65,7 @@ export async function describeStored(store: CheckpointStore, run: string | RunNo
   if (note === undefined) return undefined;
   const stored = await store.load(note.runId);
   if (stored === undefined) return undefined;
-  return pictured(note.runId, () => describe(note, stored, workflow));
+  return sound(note.runId, () => describe(note, stored, workflow));
 }
 
 /**
@@ -81,19 +75,15 @@ export async function describeStored(store: CheckpointStore, run: string | RunNo
 export async function checkStoredSignal(store: CheckpointStore, runId: string, workflow: StoredWorkflow, name: string, value: unknown): Promise<Json | undefined> {
   const stored = await store.load(runId);
   if (stored === undefined) throw new CheckpointError('checkpoint/unknown-run', `the store has no run "${runId}"`, { hint: 'store.list() (or taskchart ps) shows the runs that it has' });
-  const code = new WorkflowCode(workflow.definition);
-  const context = pictured(runId, () => replay(planFor(code), contextIn(fitting(parseCheckpoint(stored.checkpoint), workflow.definition)), stored.journal, runId));
-  return checkSignal(code, context, name, value);
+  return checkSignal(new WorkflowCode(workflow.definition), replayed(stored, runId, workflow).context, name, value);
 }
 
 function describe(note: RunNote, stored: StoredRun, workflow: StoredWorkflow | undefined): StoredRunDescription {
   const { runId } = note;
   const checkpoint = parseCheckpoint(stored.checkpoint);
-  const after = readJournal(stored.journal, contextIn(checkpoint).at, runId);
-  const context =
-    workflow === undefined
-      ? contextIn(checkpoint)
-      : replay(planFor(new WorkflowCode(workflow.definition)), contextIn(fitting(checkpoint, workflow.definition)), stored.journal, runId);
+  const last = contextIn(checkpoint);
+  const after = readJournal(stored.journal, last.at, runId);
+  const context = workflow === undefined ? last : replayed(stored, runId, workflow, checkpoint).context;
   const { verdict } = context;
   const lastFailure = after.failure === undefined ? failedMember(context) : { ...after.failure, task: whereIs(context, after.failure) };
   return {
@@ -111,28 +101,6 @@ function describe(note: RunNote, stored: StoredRun, workflow: StoredWorkflow | u
     owner: note.owner,
     updatedAt: note.updatedAt,
   };
-}
-
-function planFor(code: WorkflowCode): Plan {
-  const { graph, graphHash } = code.definition;
-  return planOf(graph, graphHash, { get: (node) => code.policy(node) });
-}
-
-function contextIn(checkpoint: Checkpoint): ExecutionContext {
-  return (checkpoint.snapshot as JsonObject & { readonly context: unknown }).context as ExecutionContext;
-}
-
-function fitting(checkpoint: Checkpoint, definition: Definition): Checkpoint {
-  const { workflow } = definition.graph;
-  if (checkpoint.workflow !== workflow) {
-    throw new CheckpointError('checkpoint/wrong-workflow', `run "${checkpoint.runId}" belongs to workflow "${checkpoint.workflow}", not to "${workflow}"`, { hint: 'give that workflow' });
-  }
-  if (checkpoint.machineVersion !== MACHINE_VERSION) {
-    throw new CheckpointError('checkpoint/version', `run "${checkpoint.runId}" was written by version ${checkpoint.machineVersion} of the machine; this code has version ${MACHINE_VERSION}`, {
-      hint: 'use the version of taskchart that wrote it',
-    });
-  }
-  return checkpoint.graphHash === definition.graphHash ? checkpoint : fitToGraph(checkpoint, definition, {});
 }
 
 interface AfterSnapshot {
@@ -180,17 +148,4 @@ function failedMember(context: ExecutionContext): StoredFailure | undefined {
     for (const cell of Vec.values(group.outcomes)) if (typeof cell === 'object' && 'error' in cell) return { error: cell.error, at: context.at, task: group.parent.node };
   }
   return undefined;
-}
-
-/** An impossible snapshot is a bad checkpoint, and no bug of ours. */
-function pictured<T>(runId: string, read: () => T): T {
-  try {
-    return read();
-  } catch (thrown) {
-    if (isTaskchartError(thrown)) throw thrown;
-    throw new CheckpointError('checkpoint/invalid', `what is stored of run "${runId}" is no state that a run can be in: ${serializeError(thrown).message}`, {
-      hint: 'load an earlier revision (store.revisions(runId) lists them)',
-      cause: thrown,
-    });
-  }
 }

@@ -162,6 +162,7 @@ export class ActorRun<O> implements Run<O> {
     try {
       if (message === undefined) throw new TaskchartError('protocol/bad-message', `message ${post} to run "${this.id}" is no signal and no cancel`);
       if (message.kind === 'cancel') return this.#send({ type: 'CANCEL', post, ...reasonOf(message.reason) });
+      this.#attachment.flush?.();
       const value = checkSignal(this.#code, this.actor.getSnapshot().context, message.name, message.value);
       this.#send({ type: 'SIGNAL', at, name: message.name, post, ...(value === undefined ? {} : { value }) });
     } catch (thrown) {
@@ -172,6 +173,8 @@ export class ActorRun<O> implements Run<O> {
 
   signal(name: string, value?: unknown): void {
     this.#open('signal');
+    // What tasks have asked by now counts, also where the machine has not heard of it yet.
+    this.#attachment.flush?.();
     const json = checkSignal(this.#code, this.actor.getSnapshot().context, name, value);
     this.#send({ type: 'SIGNAL', at: this.#attachment.environment.clock.now(), name, ...(json === undefined ? {} : { value: json }) });
   }

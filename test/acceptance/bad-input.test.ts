@@ -326,15 +326,18 @@ describe('51. tasks that misbehave', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it('51. a task that calls process.exit: the run is resumed in another process, from what was stored', () => {
+  it.each([
+    ['calls process.exit', 'exit', 3],
+    ['kills its process', 'kill', null],
+    ['never settles, without a timeout', 'hang', 13],
+  ])('51. a task that %s: the run is resumed in another process, from what was stored', (_name, how, status) => {
     const folder = mkdtempSync(join(tmpdir(), 'taskchart-'));
     try {
       const file = join(folder, 'run.json');
       const script = fileURLToPath(new URL('fixtures/crash.ts', import.meta.url));
       const child = (...args: string[]) => spawnSync(process.execPath, ['--import', 'tsx', script, file, ...args], { encoding: 'utf8', timeout: 30_000 });
-      const first = child('start', 'exit');
-      expect(first.stderr).toBe('');
-      expect(first.status).toBe(3);
+      const first = child('start', how);
+      expect(first.status, first.stderr).toBe(status);
       expect(first.stdout.match(/ (first|l|r|list|item|last)$/gm)).toEqual([' first', ' l', ' r', ' list', ' item', ' item']);
       const again = child('resume');
       expect(again.stderr).toBe('');

@@ -141,12 +141,11 @@ describe('order and flow', () => {
   });
 
   it('12. maxSteps: 5 on an endless goto loop: StepLimitError after 5 tasks', async () => {
-    const t = new Trace();
+    const calls: string[] = [];
     const ping = contract('ping', { input: z.number(), output: z.number() });
     const pong = contract('pong', { input: z.number(), output: z.number() });
-    ping.implement((n, ctx) => (t.started.length, calls.push('ping'), ctx.goto(pong, n)));
+    ping.implement((n, ctx) => (calls.push('ping'), ctx.goto(pong, n)));
     pong.implement((n, ctx) => (calls.push('pong'), ctx.goto(ping, n)));
-    const calls: string[] = [];
     const error = await rejection(workflow('pingpong', ping, { uses: [pong] }).with({ maxSteps: 5 }).run(1));
     expect(error).toBeInstanceOf(StepLimitError);
     expect(error).toMatchObject({ code: 'run/step-limit', maxSteps: 5 });

@@ -2,7 +2,8 @@
  * ACCEPTANCE 28 and the equality of backends, over random graphs: what comes out of a graph is what a simple reading of the
  * rules gives, on every backend, at every concurrency, and when the run is cut anywhere.
  *
- * A failure prints its seed; `SEED=<seed> npx vitest run test/acceptance/random-graphs.test.ts` repeats it.
+ * A failure prints its seed; `SEED=<seed> npx vitest run test/acceptance/random-graphs.test.ts` repeats it. `RUNS` is the number
+ * of graphs.
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -45,10 +46,10 @@ const picks = fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLeng
 
 describe('28. random graphs', () => {
   it('28. without lasting failures: the output and the sum of all side tasks', async () => {
-    await fc.assert(fc.asyncProperty(specs(false), picks, (spec, cuts) => agrees(spec, true, cuts)), { seed, numRuns: Number(process.env['RUNS'] ?? 150) });
+    await fc.assert(fc.asyncProperty(specs(false), picks, (spec, cuts) => agrees(spec, true, cuts)), { seed, numRuns: Number(process.env['RUNS'] ?? 80) });
   }, 120_000);
 
   it('28. with tasks that fail for good: the output, or a failed run', async () => {
-    await fc.assert(fc.asyncProperty(specs(true), picks, (spec, cuts) => agrees(spec, false, cuts)), { seed: seed + 1, numRuns: Number(process.env['RUNS'] ?? 150) });
+    await fc.assert(fc.asyncProperty(specs(true), picks, (spec, cuts) => agrees(spec, false, cuts)), { seed, numRuns: Number(process.env['RUNS'] ?? 80) });
   }, 120_000);
 });

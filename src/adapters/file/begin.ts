@@ -14,15 +14,16 @@ export interface BegunJournal {
 
 /** Begins a journal; from now on it decides what the run's state is. The file stays open for its entries. */
 export async function beginJournal(folder: RunFolder, claim: Claim, number: number, head: JournalHead): Promise<BegunJournal> {
-  const name = journalName({ epoch: claim.epoch, number });
-  const sealed = sealJournal(folder.runId, head);
+  const key = { epoch: claim.epoch, number };
+  const name = journalName(key);
+  const sealed = sealJournal(folder.runId, key, head);
   const file = await writeNamed(folder, claim, name, sealed);
   return { file, tip: { journal: name, bytes: sealed.bytes.length, crc: sealed.crc, revision: head.start } };
 }
 
 /** Writes a snapshot's file. It counts for nothing until a journal names it. */
 export async function writeSnapshot(folder: RunFolder, claim: Claim, key: SnapshotKey, checkpoint: string): Promise<void> {
-  const sealed = sealSnapshot(folder.runId, key.revision, { workflow: workflowOf(checkpoint), savedAt: Date.now() }, checkpoint);
+  const sealed = sealSnapshot(folder.runId, key, { workflow: workflowOf(checkpoint), savedAt: Date.now() }, checkpoint);
   await (await writeNamed(folder, claim, snapshotName(key), sealed)).close();
 }
 

@@ -142,6 +142,13 @@ export function field<K extends 'string' | 'number'>(from: Readonly<Record<strin
   return value as K extends 'string' ? string : number;
 }
 
+/** Refuses a file that was copied here from another run, or that stands under another name than it was written under. */
+export function checkPlace(fields: Readonly<Record<string, Json>>, runId: string, name: string, path: string): void {
+  checkRun(fields, runId, path);
+  const written = field(fields, 'file', 'string', path);
+  if (written !== name) throw refusal('checkpoint/foreign', path, `was written as ${preview(written, 60)}`);
+}
+
 /** Refuses a file that was copied here from another run. */
 export function checkRun(fields: Readonly<Record<string, Json>>, runId: string, path: string): void {
   const run = field(fields, 'run', 'string', path);

@@ -5,6 +5,7 @@
  * they do. What waits for the disk (syncs, big writes) never blocks the event loop.
  */
 import * as fs from 'node:fs';
+import { dirname } from 'node:path';
 import type { FileFacts, FileKind, FileSystem, FolderEntry, OpenFile } from './file-system.ts';
 
 const SMALL_WRITE = 64 * 1024;
@@ -22,7 +23,7 @@ export function nodeFileSystem(sync: boolean): FileSystem {
     rename: (from, to) => fs.promises.rename(from, to),
     link: (from, to) => fs.promises.link(from, to),
     unlink: (path) => fs.promises.unlink(path),
-    makeFolders: (path) => fs.promises.mkdir(path, { recursive: true }),
+    makeFolders,
     makeFolder: (path) => fs.promises.mkdir(path),
     removeTree: (path) => fs.promises.rm(path, { recursive: true, force: true }),
     syncFolder: sync ? syncFolder : async () => undefined,
@@ -53,6 +54,24 @@ async function read(path: string, limit?: number): Promise<Uint8Array> {
     return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
+  }
+}
+
+/** Node's own way to do this never ends where the system has no such folder to offer, as below /proc. */
+async function makeFolders(path: string): Promise<string | undefined> {
+  try {
+    await fs.promises.mkdir(path);
+    return path;
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return undefined;
+    const above = dirname(path);
+    if (code !== 'ENOENT' || above === path) throw code === 'EEXIST' ? Object.assign(new Error(`ENOTDIR: ${path}`), { code: 'ENOTDIR', path }) : thrown;
+    const first = await makeFolders(above);
+    await fs.promises.mkdir(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    return first ?? path;
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Json } from '../../core/json-type.ts';
 import { preview } from '../../core/json.ts';
 import { refusal } from './failures.ts';
-import { checkRun, field, seal, type Sealed, unseal, unsealLine } from './format.ts';
+import { checkPlace, field, seal, type Sealed, unseal, unsealLine } from './format.ts';
 import { scanLines, type Scan } from './journal-lines.ts';
 import { byAge, type JournalKey, journalName, parseName, parseSnapshotName, type SnapshotKey, snapshotName } from './names.ts';
 import { pathIn, readFile, type RunFolder } from './run-folder.ts';
@@ -30,8 +30,8 @@ export interface JournalHead {
   readonly from: Cut | undefined;
 }
 
-export function sealJournal(runId: string, { start, snapshot, from }: JournalHead): Sealed {
-  return seal('journal', { run: runId, start, snapshot: snapshot === undefined ? null : snapshotName(snapshot), from: from === undefined ? null : { ...from } });
+export function sealJournal(runId: string, key: JournalKey, { start, snapshot, from }: JournalHead): Sealed {
+  return seal('journal', { run: runId, file: journalName(key), start, snapshot: snapshot === undefined ? null : snapshotName(snapshot), from: from === undefined ? null : { ...from } });
 }
 
 export interface Journal extends JournalHead, Scan {
@@ -44,7 +44,7 @@ export async function readJournal(folder: RunFolder, key: JournalKey, cut?: Cut)
   const path = pathIn(folder, name);
   const bytes = await readFile(folder, name);
   const { fields, crc, end } = unsealLine('journal', bytes, path);
-  checkRun(fields, folder.runId, path);
+  checkPlace(fields, folder.runId, name, path);
   const head: JournalHead = { start: field(fields, 'start', 'number', path), snapshot: snapshotOf(fields['snapshot'], path), from: cutOf(fields['from'], path) };
   if (head.from !== undefined && !isOlder(head.from.journal, key)) throw refusal('checkpoint/invalid', path, `goes on from ${preview(head.from.journal, 60)}, which is no older journal`);
   const scan = scanLines(cut === undefined ? bytes : bytes.subarray(0, cut.bytes), end, crc, head.start, path);
@@ -77,8 +77,8 @@ export interface SnapshotFacts {
   readonly savedAt: number;
 }
 
-export function sealSnapshot(runId: string, revision: number, { workflow, savedAt }: SnapshotFacts, checkpoint: string): Sealed {
-  return seal('snapshot', { run: runId, workflow, revision, savedAt }, checkpoint);
+export function sealSnapshot(runId: string, key: SnapshotKey, { workflow, savedAt }: SnapshotFacts, checkpoint: string): Sealed {
+  return seal('snapshot', { run: runId, file: snapshotName(key), workflow, savedAt }, checkpoint);
 }
 
 export interface Snapshot {
@@ -93,9 +93,7 @@ export async function readSnapshot(folder: RunFolder, key: SnapshotKey): Promise
   const path = pathIn(folder, name);
   const bytes = await readFile(folder, name);
   const { fields, end } = unseal('snapshot', bytes, path);
-  checkRun(fields, folder.runId, path);
-  const revision = field(fields, 'revision', 'number', path);
-  if (revision !== key.revision) throw refusal('checkpoint/foreign', path, `holds revision ${revision}: it was renamed`);
+  checkPlace(fields, folder.runId, name, path);
   return { key, checkpoint: bytes.toString('utf8', end), savedAt: field(fields, 'savedAt', 'number', path), bytes: bytes.length - end };
 }
 

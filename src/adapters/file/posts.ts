@@ -23,7 +23,7 @@ export async function writePost(folder: RunFolder, text: string): Promise<number
   const path = pathIn(folder, POSTS);
   const { fs, runId } = folder;
   try {
-    if (!isThere(fs, path)) {
+    if (!isThere(fs, folder.path) || !isThere(fs, path)) {
       await makeRunFolder(folder);
       await makeFolder(fs, path);
     }
