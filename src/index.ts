@@ -45,9 +45,6 @@ export type { Clock, Environment, Random } from './ports.ts';
 // Checkpoints
 export type { Checkpoint } from './core/checkpoint.ts';
 export { parseCheckpoint } from './core/checkpoint.ts';
-export { describeStored } from './runtime/inspect-stored.ts';
-export type { StoredFailure, StoredRunDescription } from './runtime/inspect-stored.ts';
-export type { StoredWorkflow } from './runtime/stored-context.ts';
 
 export type { CheckpointStore } from './ports.ts';
 export type { GraphDiff } from './core/checkpoint.ts';

@@ -97,6 +97,8 @@ export interface Delayed {
   /** Milliseconds since the epoch. */
   readonly dueAt: number;
   readonly why: 'retry' | 'sleep' | 'wait-timeout';
+  /** What the attempt before failed with: for those who ask why the run waits. */
+  readonly error?: { readonly name: string; readonly code?: string; readonly message: string } | undefined;
 }
 
 export interface Waiting {

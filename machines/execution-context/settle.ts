@@ -214,7 +214,8 @@ function failed(draft: Draft, token: Token, node: TaskNode, end: Extract<Outcome
   if (delayMs <= 0) return enqueue(draft, again);
   const scope = draft.scope(again.scope);
   if (scope !== undefined) scope.parked += 1;
-  park(draft, again, delayMs, 'retry');
+  const { name, code, message } = end.error;
+  park(draft, again, delayMs, 'retry', { name, message, ...(code === undefined ? {} : { code }) });
 }
 
 /** From now on this member of one task is a token or a branch, and no part of the range. */

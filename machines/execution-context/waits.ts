@@ -33,9 +33,9 @@ export function takeEarly(draft: Draft, name: string): Boxed | undefined {
 }
 
 /** Parks a token until a time; the timers are told. */
-export function park(draft: Draft, token: Token, delayMs: number, why: Delayed['why']): void {
+export function park(draft: Draft, token: Token, delayMs: number, why: Delayed['why'], error?: Delayed['error']): void {
   const dueAt = draft.at + delayMs;
-  draft.delayed.set(token.id, { token, dueAt, why });
+  draft.delayed.set(token.id, { token, dueAt, why, ...(error && { error }) });
   draft.arm.push([token.id, dueAt]);
 }
 

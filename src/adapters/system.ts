@@ -1,5 +1,5 @@
 /** The real clock, randomness and ids: what every platform with a JavaScript engine has. */
-import { nanoid } from 'nanoid';
+import { customAlphabet } from 'nanoid';
 import type { Clock, Environment, Random } from '../ports.ts';
 
 /** The longest delay that a platform timer takes: it fires a longer one at once. */
@@ -21,8 +21,11 @@ export const systemClock: Clock = {
 
 export const systemRandom: Random = { next: () => Math.random() };
 
+/** Letters and digits only: a run id may be a file's name, and must not look like a flag. 21 of them hold 125 bits. */
+const newId = customAlphabet('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', 21);
+
 /** Timers, sockets and `kill` work; worker threads do not (see adapters/threads). */
-export const systemEnvironment: Environment = { clock: systemClock, random: systemRandom, newId: () => nanoid(), owner: thisProcess(), backends: {} };
+export const systemEnvironment: Environment = { clock: systemClock, random: systemRandom, newId, owner: thisProcess(), backends: {} };
 
 /** Host and process, as far as the platform tells; asked for without an import, so that browsers can load this file. */
 function thisProcess(): Environment['owner'] {

@@ -21,6 +21,8 @@ import { checkSignal } from './signals.ts';
 import { whatItWaitsFor, type RunStatus } from './status.ts';
 import { contextIn, replayed, sound, type StoredWorkflow } from './stored-context.ts';
 
+export type { StoredWorkflow } from './stored-context.ts';
+
 /** The newest failed execution that the store still knows of. */
 export interface StoredFailure {
   readonly error: SerializedError;

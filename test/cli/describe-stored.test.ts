@@ -1,9 +1,8 @@
 /** describeStored, checkStoredSignal and forkStored, on a store in memory. Invariant numbers are those of inspect-stored.ts and fork-stored.ts. */
 import { describe, expect, it } from 'vitest';
-import { memoryStore } from '../../src/adapters/memory-store.ts';
-import { describeStored, each, isTaskchartError, task, waitFor, workflow } from '../../src/index.ts';
-import { forkStored } from '../../src/runtime/fork-stored.ts';
+import { each, isTaskchartError, task, waitFor, workflow } from '../../src/index.ts';
 import { checkStoredSignal } from '../../src/runtime/inspect-stored.ts';
+import { describeStored, forkStored, memoryStore } from '../../src/stores.ts';
 
 const owner = { host: 'h', pid: 1, since: 1 };
 const codeOf = (thrown: unknown): string => (isTaskchartError(thrown) ? thrown.code : String(thrown));
@@ -76,15 +75,19 @@ describe('forkStored', () => {
     run.signal('go', 'first');
     await run.result;
     const revisions = await store.revisions('r');
-    expect(await forkStored(store, 'r', { at: 0, as: 'f', owner })).toBe(0);
+    expect(await forkStored(store, 'r', flow, { at: 0, as: 'f', owner })).toBe(0);
     const forked = await flow.resume(store, 'f');
     forked.signal('go', 'forked');
     expect(await forked.result).toBe('forked');
     expect(await store.revisions('r')).toEqual(revisions);
     expect(await describeStored(store, 'r')).toMatchObject({ output: ['first'] });
-    expect(codeOf(await forkStored(store, 'r', { as: 'g', owner }).catch((thrown: unknown) => thrown))).toBe('run/ended');
-    expect(codeOf(await forkStored(store, 'r', { at: 0, as: 'f', owner }).catch((thrown: unknown) => thrown))).toBe('checkpoint/exists');
-    expect(codeOf(await forkStored(store, 'x', { as: 'g', owner }).catch((thrown: unknown) => thrown))).toBe('checkpoint/unknown-run');
-    expect(codeOf(await forkStored(store, 'r', { at: 0, as: '../g', owner }).catch((thrown: unknown) => thrown))).toBe('definition/bad-id');
+    // With what the journal says behind the snapshot.
+    const { store: other } = await waiting();
+    expect(await forkStored(other, 'r', flow, { as: 'w', owner })).toBe(2);
+    expect(await describeStored(other, 'w')).toMatchObject({ revision: 2, exact: true, status: { waitsFor: [{ kind: 'signal', name: 'go' }] } });
+    expect(codeOf(await forkStored(store, 'r', flow, { as: 'g', owner }).catch((thrown: unknown) => thrown))).toBe('run/ended');
+    expect(codeOf(await forkStored(store, 'r', flow, { at: 0, as: 'f', owner }).catch((thrown: unknown) => thrown))).toBe('checkpoint/exists');
+    expect(codeOf(await forkStored(store, 'x', flow, { as: 'g', owner }).catch((thrown: unknown) => thrown))).toBe('checkpoint/unknown-run');
+    expect(codeOf(await forkStored(store, 'r', flow, { at: 0, as: '../g', owner }).catch((thrown: unknown) => thrown))).toBe('definition/bad-id');
   });
 });

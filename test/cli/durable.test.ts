@@ -5,6 +5,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { fileStore } from '../../src/stores.ts';
 import { Bench, type Started } from './workbench.ts';
 
+// Each test starts several processes.
+vi.setConfig({ testTimeout: 60_000 });
+
 const bench = new Bench();
 afterAll(() => bench.remove());
 
@@ -38,6 +41,7 @@ beforeAll(() => {
     export const flaky = workflow('flaky', task('ok', () => 1).to('fetch', () => { console.log('fetch fails'); throw new Error('reset by peer'); }, { retry: { attempts: 3, delay: 50_000 } }));
     export const held = workflow('held', task('a', () => { setInterval(() => undefined, 1000); return 1; }).to(waitFor('never')));
     export const marked = workflow('marked', task('a', (_: undefined, ctx) => { ctx.checkpoint(); return 1; }).to(waitFor('go')).to('b', (value) => value));
+    export const notedFlow = workflow('noted', noted('draft').to(waitFor('go')));
     export const fan = workflow('fan', task('list', () => [1, 2]).to(each(task('n', (n: number) => n))));`);
 });
 
@@ -247,15 +251,19 @@ describe('a store', () => {
     expect(existsSync(join(bench.folder, 'none'))).toBe(false);
   });
 
-  it('with a damaged run lists the others', async () => {
+  it('with a damaged run lists the others, and the revision that is still good can be forked', async () => {
     const flags = onStore('damaged');
-    for (const id of ['good', 'bad']) await bench.run('run', 'flows.mts', ...flags('nap'), '--run-id', id);
+    for (const id of ['good', 'bad']) await bench.run('run', 'flows.mts', ...flags('noted'), '--run-id', id, '--input', '"damaged"');
     const folder = join(bench.folder, 'damaged/bad');
-    for (const name of readdirSync(folder)) if (name.endsWith('.snapshot')) truncateSync(join(folder, name), 100);
+    for (const name of readdirSync(folder)) if (name.endsWith('-2.snapshot')) truncateSync(join(folder, name), 100);
     const listed = await bench.run('ps', '--store', 'damaged');
-    expect(listed.stdout).toMatch(/\ngood +nap +waiting/);
+    expect(listed.stdout).toMatch(/\ngood +noted +waiting/);
     expect(listed.stdout).toMatch(/\nbad .*unreadable/);
     expect(listed.stderr).toMatch(/^bad: CheckpointError: /);
-    expect(await bench.run('why', 'bad', '--store', 'damaged')).toMatchObject({ code: expect.any(Number) as number, stdout: '' });
+    expect(await bench.run('why', 'bad', '--store', 'damaged')).toMatchObject({ code: 1, stdout: '' });
+    expect(await bench.run('resume', 'flows.mts', 'bad', ...flags('noted'))).toMatchObject({ code: 1, stderr: expect.stringMatching(/Revision 2 can still be loaded(.|\n)*taskchart fork --at 2/) as string });
+    expect(await bench.run('fork', 'flows.mts', 'bad', '--at', '2', '--as', 'saved', ...flags('noted'))).toMatchObject({ code: 4, stderr: expect.stringContaining('the signal go') as string });
+    // The draft was made before that revision, so the copy does not make it again.
+    expect(bench.lines('witness-damaged')).toHaveLength(2);
   });
 });

@@ -1,8 +1,10 @@
 /** `taskchart migrate-checkpoint`: from the older system's files to a run that goes on. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Bench } from './workbench.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 const bench = new Bench();
 afterAll(() => bench.remove());

@@ -30,7 +30,7 @@ async function cutAt(stopAt: number, share: number): Promise<{ disk: Disk; witne
   return { disk, witness };
 }
 
-describe('a run whose process dies', () => {
+describe('a run whose process dies', { timeout: 60_000 }, () => {
   it('makes the calls that it must, and none for nothing', () => {
     expect(length).toBeGreaterThan(200);
     const appends = log.map((call, at) => [call, log[at + 1]]).filter(([call, next]) => call?.startsWith('write') && next?.startsWith('sync'));
@@ -77,10 +77,10 @@ describe('a run whose process dies', () => {
       }
     }
     expect(cuts).toBeGreaterThan(500);
-  }, 60_000);
+  });
 });
 
-describe('a disk that refuses calls', () => {
+describe('a disk that refuses calls', { timeout: 60_000 }, () => {
   const codes = ['ENOSPC', 'EIO', 'EACCES', 'EMFILE'];
 
   it.each(codes)('%s at any call: the write is refused, what was acknowledged stays, the same write made again succeeds', async (code) => {

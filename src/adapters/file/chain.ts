@@ -29,12 +29,14 @@ export interface Loaded {
   readonly since: JournalKey | undefined;
   /** Where a new journal would go on; nothing in a folder without journals. */
   readonly tip: Cut | undefined;
+  /** The size of the newest journal. */
+  readonly size: number;
   /** The highest number of a writer so far; 0 where there was none. */
   readonly epoch: number;
 }
 
-/** The newest state; nothing where there is no such folder. `known` spares reading that snapshot again. */
-export function loadNewest(folder: RunFolder, known?: Snapshot): Promise<Loaded | undefined> {
+/** The newest state; nothing where there is no such folder. What is `known` and has not changed is not read again. */
+export function loadNewest(folder: RunFolder, known?: Loaded): Promise<Loaded | undefined> {
   return steadily(folder, async (inventory, again) => {
     try {
       return await newest(folder, inventory, known);
@@ -80,19 +82,21 @@ function missing(folder: RunFolder, thrown: unknown): CheckpointError {
   return partMissing(folder, basename(String((thrown as { path?: unknown }).path)), 'another file of the run goes on from it');
 }
 
-async function newest(folder: RunFolder, inventory: Inventory, known: Snapshot | undefined): Promise<Loaded> {
+async function newest(folder: RunFolder, inventory: Inventory, known: Loaded | undefined): Promise<Loaded> {
   const key = inventory.journals.at(-1);
   const epoch = Math.max(inventory.epochs.at(-1) ?? 0, key?.epoch ?? 0);
   if (key === undefined) {
     const [stray] = inventory.snapshots;
     if (stray !== undefined) throw partMissing(folder, journalName(stray), `the snapshot ${snapshotName(stray)} was saved with it`);
-    return { stored: undefined, snapshot: undefined, since: undefined, tip: undefined, epoch };
+    return { stored: undefined, snapshot: undefined, since: undefined, tip: undefined, size: 0, epoch };
   }
+  // A journal only grows, and what it goes on from never changes.
+  if (known?.tip?.journal === journalName(key) && folder.fs.facts(pathIn(folder, journalName(key)))?.bytes === known.size) return { ...known, epoch };
   const head = await soundJournal(folder, key);
   const tip: Cut = { journal: journalName(key), bytes: head.end, crc: head.crc, revision: head.revision };
   if (head.snapshot === undefined) {
     if (head.entries.length > 0) throw refusal('checkpoint/invalid', pathIn(folder, tip.journal), 'has entries, but names no snapshot');
-    return { stored: undefined, snapshot: undefined, since: key, tip, epoch };
+    return { stored: undefined, snapshot: undefined, since: key, tip, size: head.size, epoch };
   }
   const journals = [head];
   for (let first = head; first.start > head.snapshot.revision; journals.unshift(first)) {
@@ -100,9 +104,10 @@ async function newest(folder: RunFolder, inventory: Inventory, known: Snapshot |
     first = await soundJournal(folder, first.from);
   }
   const { revision } = head.snapshot;
-  const snapshot = known !== undefined && snapshotName(known.key) === snapshotName(head.snapshot) ? known : await readSnapshot(folder, head.snapshot);
+  const same = known?.snapshot !== undefined && snapshotName(known.snapshot.key) === snapshotName(head.snapshot);
+  const snapshot = same ? known.snapshot : await readSnapshot(folder, head.snapshot);
   const { entries } = gather(journals, revision, Infinity);
-  return { stored: { checkpoint: snapshot.checkpoint, revision, journal: entries }, snapshot, since: journals[0]?.key, tip, epoch };
+  return { stored: { checkpoint: snapshot.checkpoint, revision, journal: entries }, snapshot, since: journals[0]?.key, tip, size: head.size, epoch };
 }
 
 async function soundJournal(folder: RunFolder, which: JournalKey | Cut): Promise<Journal> {

@@ -20,10 +20,11 @@ import { FileWriter } from './writer.ts';
 export async function openRun(folder: RunFolder, owner: RunOwner): Promise<RunWriter> {
   const before = await loadNewest(folder);
   try {
-    await makeRunFolder(folder);
+    // Whoever began a journal there has done this.
+    if (before?.tip === undefined) await makeRunFolder(folder);
     const claim = await claimRun(folder, before?.epoch ?? 0, owner);
     try {
-      return await beginWriting(folder, claim, await loadNewest(folder, before?.snapshot));
+      return await beginWriting(folder, claim, await loadNewest(folder, before));
     } catch (thrown) {
       throw await claim.reasonFor(thrown);
     }
@@ -77,4 +78,4 @@ async function beginWriting(folder: RunFolder, claim: Claim, found: Loaded | und
   return new FileWriter(folder, claim, begun, stored, kept);
 }
 
-const nothing: Loaded = { stored: undefined, snapshot: undefined, since: undefined, tip: undefined, epoch: 0 };
+const nothing: Loaded = { stored: undefined, snapshot: undefined, since: undefined, tip: undefined, size: 0, epoch: 0 };

@@ -36,6 +36,8 @@ export function sealJournal(runId: string, key: JournalKey, { start, snapshot, f
 
 export interface Journal extends JournalHead, Scan {
   readonly key: JournalKey;
+  /** Of the file as it was read, what does not count included. */
+  readonly size: number;
 }
 
 /** Reads a journal, up to the cut where there is one. What is behind a damaged line is left out, with `damage` set. */
@@ -47,10 +49,11 @@ export async function readJournal(folder: RunFolder, key: JournalKey, cut?: Cut)
   checkPlace(fields, folder.runId, name, path);
   const head: JournalHead = { start: field(fields, 'start', 'number', path), snapshot: snapshotOf(fields['snapshot'], path), from: cutOf(fields['from'], path) };
   if (head.from !== undefined && !isOlder(head.from.journal, key)) throw refusal('checkpoint/invalid', path, `goes on from ${preview(head.from.journal, 60)}, which is no older journal`);
+  const size = bytes.length;
   const scan = scanLines(cut === undefined ? bytes : bytes.subarray(0, cut.bytes), end, crc, head.start, path);
-  if (cut === undefined || scan.damage !== undefined || (scan.end === cut.bytes && scan.crc === cut.crc)) return { ...head, ...scan, key };
+  if (cut === undefined || scan.damage !== undefined || (scan.end === cut.bytes && scan.crc === cut.crc)) return { ...head, ...scan, key, size };
   const damage = refusal('checkpoint/torn', path, `ends after ${scan.end} bytes, but a later journal goes on from byte ${cut.bytes}`);
-  return { ...head, ...scan, key, damage };
+  return { ...head, ...scan, key, size, damage };
 }
 
 function isOlder(name: string, than: JournalKey): boolean {

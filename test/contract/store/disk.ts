@@ -181,7 +181,7 @@ export class Disk {
 
   async #call<T>(name: string, path: string, act: () => T, half: (share: number) => void = () => undefined): Promise<T> {
     // As from a thread pool: never in the turn of the call.
-    await null;
+    await Promise.resolve();
     if (this.hasStopped) return never;
     let begun: boolean;
     try {
