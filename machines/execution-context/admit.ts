@@ -10,7 +10,7 @@
  * 4. Iterative: the depth of a graph never becomes depth of the call stack.
  */
 import type { GraphNode, GroupNode, NodeId } from '../../src/core/graph.ts';
-import type { Token } from './context.ts';
+import { groupKey, memberPath, type Token } from './context.ts';
 import { isGroup, type Draft, type OpenGroup, type OpenScope } from './draft.ts';
 import type { Start } from './events.ts';
 import { stepLimit } from './failures.ts';
@@ -102,7 +102,7 @@ function openScope(draft: Draft, outer: OpenScope, token: Token, entry: NodeId):
     within: outer.within,
   };
   draft.addScope(inner);
-  enqueue(draft, { id: draft.newId(), node: entry, scope: inner.id, input: token.input, attempt: 1, iteration: 0, hop: 0, main: true });
+  enqueue(draft, { id: draft.newId(), node: entry, scope: inner.id, input: token.input, attempt: 1, iteration: 0, hop: 0, path: memberPath(token, 0), main: true });
 }
 
 /** Hands one execution to the executor. Retries were paid for by the first attempt. */
@@ -110,8 +110,8 @@ function startTask(draft: Draft, token: Token, within: NodeId | undefined, alone
   if (token.attempt === 1 && token.answers === undefined && spend(draft, 1) === 0) return;
   const ahead = alone && draft.run?.maxSteps === undefined;
   draft.inFlight.set(token.id, { ...token, ahead });
-  const { id, node, input, attempt, iteration, hop, answers, group, index } = token;
-  draft.start.push({ id, node, input, attempt, iteration, hop, answers, ahead, group, index, within, member: memberOf(draft, token) });
+  const { id, node, input, attempt, iteration, hop, path, answers, group, index } = token;
+  draft.start.push({ id, node, input, attempt, iteration, hop, path, answers, ahead, group, index, within, member: memberOf(draft, token) });
 }
 
 /** The group member that a token belongs to, directly or as the first scope of its branch. */
@@ -169,7 +169,7 @@ function startRange(draft: Draft, group: OpenGroup, node: Exclude<GroupNode, { k
     draft.openMembers += granted;
     const { input } = group.parent;
     draft.ranges.push({
-      group: group.id, node: node.id, from, to: from + granted, limit, size: group.size,
+      group: group.id, key: groupKey(group.parent), node: node.id, from, to: from + granted, limit, size: group.size,
       ...(node.kind === 'each' ? { items: input as [] } : { input }),
     });
   }
@@ -197,7 +197,7 @@ function startBranch(draft: Draft, group: OpenGroup, node: Exclude<GroupNode, { 
     node: node.kind === 'each' ? node.body : (node.members[index]?.entry ?? ''),
     scope: -1,
     input: node.kind === 'each' ? (input as [])[index] : input,
-    attempt: 1, iteration: 0, hop: 0, main: true, group: group.id, index,
+    attempt: 1, iteration: 0, hop: 0, path: memberPath(group.parent, index), main: true, group: group.id, index,
   };
   startMember(draft, group, node.id, token);
 }

@@ -12,6 +12,7 @@
  * 4. `verdict` is set once; after that nothing is open.
  */
 import type { Fragment, NodeId } from '../../src/core/graph.ts';
+import { hashJson } from '../../src/core/hash.ts';
 import { toJson, type Json } from '../../src/core/json.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
 import type { Boxed, Cell } from './cells.ts';
@@ -32,6 +33,11 @@ export interface Token {
   readonly attempt: number;
   readonly iteration: number;
   readonly hop: number;
+  /**
+   * Where in the run it began: the key of what led to it, and its place there. Ids depend on what happened first, and a
+   * crash takes back what was not stored; this does not. Absent for the tokens that a run begins with: their id.
+   */
+  readonly path?: string | undefined;
   /** What people have answered to this execution so far, by question. */
   readonly answers?: Readonly<Record<string, Boxed>> | undefined;
   /** Tokens of `nextTask` are not on the main path: they do not make the output. */
@@ -187,8 +193,32 @@ export function initialContext(workflow: string, root: NodeId, input: unknown): 
   };
 }
 
-/** The stable part of an execution's idempotency key: the same for each retry and re-run. */
-export function executionKey(token: Pick<Token, 'id' | 'hop' | 'group' | 'index'>): string {
-  const place = token.group === undefined ? String(token.id) : `${token.group}.${token.index}`;
-  return token.hop === 0 ? place : `${place}+${token.hop}`;
+/**
+ * The stable part of an execution's idempotency key: the same for each retry and re-run, and for no other execution,
+ * also where the run is replayed and things happen in another order.
+ */
+export function executionKey({ id, hop, path = String(id) }: Pick<Token, 'id' | 'hop' | 'path'>): string {
+  return hop === 0 ? path : `${path}+${hop}`;
+}
+
+/** What the paths of a group's members begin with. */
+export function groupKey(parent: Pick<Token, 'id' | 'hop' | 'path'>): string {
+  return bounded(executionKey(parent));
+}
+
+/** The path of a group's member, or of what runs inside a scope (index 0). */
+export function memberPath(parent: Pick<Token, 'id' | 'hop' | 'path'>, index: number): string {
+  return `${groupKey(parent)}.${index}`;
+}
+
+/** The path of the nth token that an execution has spawned. */
+export function spawnedPath(from: Pick<Token, 'id' | 'hop' | 'path'>, nth: number): string {
+  return `${bounded(executionKey(from))}~${nth}`;
+}
+
+/** A path longer than this is cut to its hash: a task that spawns its own successor for ever has no longer keys than others. */
+const PATH_MOST = 80;
+
+function bounded(path: string): string {
+  return path.length > PATH_MOST ? `#${hashJson(path)}` : path;
 }

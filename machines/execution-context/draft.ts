@@ -224,5 +224,5 @@ export function isGroup(item: AgendaItem): item is OpenGroup {
 
 /** A token about to run `node` as a fresh execution. */
 export function moved(token: Token, node: NodeId, input: Token['input']): Token {
-  return { id: token.id, node, scope: token.scope, input, attempt: 1, iteration: 0, hop: token.hop + 1, main: token.main };
+  return { id: token.id, node, scope: token.scope, input, attempt: 1, iteration: 0, hop: token.hop + 1, path: token.path, main: token.main };
 }

@@ -96,6 +96,7 @@ export interface Start {
   readonly attempt: number;
   readonly iteration: number;
   readonly hop: number;
+  readonly path?: string | undefined;
   readonly answers?: Readonly<Record<string, Boxed>> | undefined;
   readonly ahead: boolean;
   readonly group?: number | undefined;
@@ -109,6 +110,8 @@ export interface Start {
 /** Members `from` up to, not including, `to` of a group: at most `limit` of them at a time. */
 export interface RangeStart {
   readonly group: number;
+  /** Of the group; a member's key is this and its index. */
+  readonly key: string;
   readonly node: NodeId;
   readonly from: number;
   readonly to: number;

@@ -1,13 +1,14 @@
 /** The answer to READY: everything that an I/O actor has to take up again, fresh or restored. */
 import { memberOf } from './admit.ts';
+import { groupKey } from './context.ts';
 import type { Draft, OpenGroup } from './draft.ts';
 
 /** Tells the executor of every execution that is in flight. */
 export function restart(draft: Draft): void {
   for (const token of draft.inFlight.values()) {
-    const { id, node, input, attempt, iteration, hop, answers, ahead, group, index, scope } = token;
+    const { id, node, input, attempt, iteration, hop, path, answers, ahead, group, index, scope } = token;
     const within = group === undefined ? draft.scope(scope)?.within : draft.group(group)?.parent.node;
-    draft.start.push({ id, node, input, attempt, iteration, hop, answers, ahead, group, index, within, member: memberOf(draft, token) });
+    draft.start.push({ id, node, input, attempt, iteration, hop, path, answers, ahead, group, index, within, member: memberOf(draft, token) });
   }
   if (draft.openMembers === 0) return;
   for (const group of draft.openGroups()) if (group.open > 0) restartRange(draft, group);
@@ -26,7 +27,7 @@ function restartRange(draft: Draft, group: OpenGroup): void {
   for (let from = 0; from < group.cursor; ) {
     let to = from;
     while (to < group.cursor && isOpen(to)) to += 1;
-    if (to > from) draft.ranges.push({ group: group.id, node: node.id, from, to, limit: node.execution.concurrency, size: group.size, ...given });
+    if (to > from) draft.ranges.push({ group: group.id, key: groupKey(group.parent), node: node.id, from, to, limit: node.execution.concurrency, size: group.size, ...given });
     from = to + 1;
   }
 }

@@ -3,6 +3,7 @@ import { InvariantError } from '../../src/core/errors.ts';
 import type { DagNode } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
 import { isFailure, valueOf, type Cell } from './cells.ts';
+import { memberPath } from './context.ts';
 import type { Draft, OpenGroup } from './draft.ts';
 import { push } from './queue.ts';
 
@@ -42,7 +43,7 @@ export function readyMember(draft: Draft, group: OpenGroup, node: DagNode, index
     input = given;
   }
   group.ready = push(group.ready, {
-    id: draft.newId(), node: member.entry, scope: -1, input, attempt: 1, iteration: 0, hop: 0, main: true, group: group.id, index,
+    id: draft.newId(), node: member.entry, scope: -1, input, attempt: 1, iteration: 0, hop: 0, path: memberPath(group.parent, index), main: true, group: group.id, index,
   });
 }
 

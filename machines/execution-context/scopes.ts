@@ -13,7 +13,7 @@ import type { GraphNode, GroupNode } from '../../src/core/graph.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
 import type { Json } from '../../src/core/json.ts';
 import { boxed, cellOf, type Boxed } from './cells.ts';
-import type { Token, Verdict } from './context.ts';
+import { spawnedPath, type Token, type Verdict } from './context.ts';
 import { moved, type Draft, type OpenGroup, type OpenScope } from './draft.ts';
 import type { Target } from './events.ts';
 import { recoverInput } from './failures.ts';
@@ -105,10 +105,10 @@ export function goTo(draft: Draft, token: Token, target: Target, spawned: readon
   enqueue(draft, moved(here, target.node, target.input));
 }
 
-function spawn(draft: Draft, from: Token, targets: readonly Target[]): void {
-  for (const target of targets) {
-    enqueue(draft, { id: draft.newId(), node: target.node, scope: from.scope, input: target.input, attempt: 1, iteration: 0, hop: 0, main: false });
-  }
+export function spawn(draft: Draft, from: Token, targets: readonly Target[]): void {
+  targets.forEach((target, nth) => {
+    enqueue(draft, { id: draft.newId(), node: target.node, scope: from.scope, input: target.input, attempt: 1, iteration: 0, hop: 0, path: spawnedPath(from, nth), main: false });
+  });
 }
 
 function endOfPath(draft: Draft, token: Token, value: Json | undefined): void {

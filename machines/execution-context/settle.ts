@@ -14,13 +14,13 @@ import { isRetryable, requestedDelayMs, retryDelayMs } from '../../src/core/retr
 import { InvariantError } from '../../src/core/errors.ts';
 import { isSingle } from './admit.ts';
 import { applyOperations } from './channel.ts';
-import type { Running, Token } from './context.ts';
+import { memberPath, type Running, type Token } from './context.ts';
 import type { Draft, OpenGroup } from './draft.ts';
 import type { MemberReport, Outcome, RangeReport, Report, TokenReport } from './events.ts';
 import { iterationLimit, lastFailure, taskProblem } from './failures.ts';
 import { memberEnded } from './members.ts';
 import { boxed, cellOf, isValue } from './cells.ts';
-import { completeScope, completeStep, conclude, enqueue, failStep, goTo, leave, withScope } from './scopes.ts';
+import { completeScope, completeStep, conclude, enqueue, failStep, goTo, leave, spawn, withScope } from './scopes.ts';
 import { answered, park, takeEarly } from './waits.ts';
 
 /** Takes in one batch, in the order in which the executor saw the outcomes. */
@@ -111,7 +111,7 @@ function settleMember(draft: Draft, report: MemberReport): void {
     node: memberNodes(draft, group)(report.index),
     scope: -1,
     input: each ? (input as [])[report.index] : input,
-    attempt: 1, iteration: 0, hop: 0, main: true, group: group.id, index: report.index,
+    attempt: 1, iteration: 0, hop: 0, path: memberPath(group.parent, report.index), main: true, group: group.id, index: report.index,
   }, report.end);
 }
 
@@ -187,9 +187,7 @@ function iterate(draft: Draft, token: Token, node: TaskNode, end: Extract<Outcom
   if (end.spawned === undefined) giveMemberSlotBack(draft, again);
   else {
     again = withScope(draft, again);
-    for (const target of end.spawned) {
-      enqueue(draft, { id: draft.newId(), node: target.node, scope: again.scope, input: target.input, attempt: 1, iteration: 0, hop: 0, main: false });
-    }
+    spawn(draft, { ...token, scope: again.scope }, end.spawned);
   }
   enqueue(draft, again);
 }

@@ -39,9 +39,6 @@ export interface Job {
   readonly place: TaskPlace;
   readonly node: TaskNode;
   readonly input: Json | undefined;
-  readonly id: number;
-  readonly index: number | undefined;
-  readonly hop: number;
   readonly answers?: Spot['answers'];
   /** Where it runs, if not here. */
   readonly backend: Backend | undefined;
@@ -50,8 +47,8 @@ export interface Job {
 function invocationOf(site: Site, job: Job): Invocation {
   const { place } = job;
   const { task: node, attempt, iteration } = place;
-  const spot = { scene: site, note: (note: TaskNote) => tellNote(site, place, note), node, attempt, iteration, id: job.id, hop: job.hop, answers: job.answers };
-  return new Invocation(spot, job.input, job.index);
+  const spot = { scene: site, note: (note: TaskNote) => tellNote(site, place, note), node, attempt, iteration, id: 0, hop: 0, path: place.key, answers: job.answers };
+  return new Invocation(spot, job.input, undefined);
 }
 
 /** One execution that can be aborted. */

@@ -42,9 +42,10 @@ export interface Spot {
   readonly attempt: number;
   readonly iteration: number;
   readonly answers?: Readonly<Record<string, readonly [] | readonly [Json]>> | undefined;
-  /** Of the token, or of the group whose member it is. */
+  /** Of the token, whose key is the execution's; for a member without a token: `path` is the key of its group. */
   readonly id: number;
   readonly hop: number;
+  readonly path?: string | undefined;
 }
 
 /** Thrown by `ctx.ask` to leave the task until the answer has come. Catching it changes nothing. */
@@ -105,9 +106,8 @@ export class Invocation implements TaskContext<unknown> {
     return this.#spot.iteration;
   }
   get idempotencyKey(): string {
-    const { id, hop, scene } = this.#spot;
-    const place = this.#index === undefined ? { id } : { id: 0, group: id, index: this.#index };
-    return `${scene.runId}/${executionKey({ ...place, hop })}`;
+    const { scene } = this.#spot;
+    return `${scene.runId}/${executionKey(this.#spot)}${this.#index === undefined ? '' : `.${this.#index}`}`;
   }
 
   get signal(): AbortSignal {

@@ -11,7 +11,7 @@
  */
 import type { EachNode, NodeId, ParallelNode, TaskNode } from '../core/graph.ts';
 import type { Json } from '../core/json.ts';
-import { cellOf, executionKey, type Outcome, type RangeStart } from '../../machines/index.ts';
+import { cellOf, type Outcome, type RangeStart } from '../../machines/index.ts';
 import type { TaskImplementation } from '../define/definition.ts';
 import type { Backend } from '../ports.ts';
 import { abortedReason, execute, type Abortable, type Site } from './execution.ts';
@@ -41,6 +41,7 @@ interface MemberTask {
 
 export class Range {
   readonly group: number;
+  readonly #key: string;
   readonly #host: RangeHost;
   readonly #node: EachNode | ParallelNode;
   readonly #limit: number;
@@ -59,6 +60,7 @@ export class Range {
   constructor(host: RangeHost, start: RangeStart, node: EachNode | ParallelNode, backend: Backend | undefined) {
     this.#host = host;
     this.group = start.group;
+    this.#key = start.key;
     this.#node = node;
     this.#limit = start.limit;
     this.#size = start.size;
@@ -150,14 +152,14 @@ export class Range {
     const { code } = this.#host.site;
     const node = code.node(id) as TaskNode;
     const implementation = code.implementation(id);
-    const spot = { scene: this.#host.site, node: id, attempt: 1, iteration: 0, id: this.group, hop: 0 };
+    const spot = { scene: this.#host.site, node: id, attempt: 1, iteration: 0, id: 0, hop: 0, path: this.#key };
     return { id, node, implementation, spot, quick: implementation !== undefined && node.timeoutMs === undefined && this.#backend === undefined };
   }
 
   async #slowly(lane: number, index: number, task: MemberTask, input: Json | undefined): Promise<void> {
-    const key = executionKey({ id: 0, hop: 0, group: this.group, index });
+    const key = `${this.#key}.${index}`;
     const place = { task: task.id, key, attempt: 1, iteration: 0, group: { id: this.#node.id, index, size: this.#size } };
-    const job = { place, node: task.node, input, id: this.group, index, hop: 0, backend: this.#backend };
+    const job = { place, node: task.node, input, backend: this.#backend };
     const outcome = await execute(this.#host.site, job, (running) => (this.#running[lane] = running));
     if (!this.#aborted) this.#report(index, outcome);
   }

@@ -90,14 +90,13 @@ export class TokenRun {
 
   async #execute(): Promise<Outcome> {
     const { site } = this.#host;
-    const { id, group, index } = this.#start;
     const node = site.code.node(this.#node);
     const implementation = site.code.implementation(this.#node);
     if (node?.kind === 'task' && implementation !== undefined && (node.timeoutMs !== undefined || this.#backend !== undefined || site.observers.watched)) {
-      const job = { place: this.#place(), node, input: this.#input, id: group ?? id, index, hop: this.#hop, answers: this.#answers, backend: this.#backend };
+      const job = { place: this.#place(), node, input: this.#input, answers: this.#answers, backend: this.#backend };
       return execute(site, job, (running) => (this.#running = running));
     }
-    const invocation = new Invocation({ scene: site, node: this.#node, attempt: this.#attempt, iteration: this.#iteration, id: group ?? id, hop: this.#hop, answers: this.#answers }, this.#input, index);
+    const invocation = new Invocation({ scene: site, node: this.#node, attempt: this.#attempt, iteration: this.#iteration, id: this.id, hop: this.#hop, path: this.#start.path, answers: this.#answers }, this.#input, undefined);
     this.#running = invocation;
     try {
       if (implementation === undefined) throw unknownTask(site.code, this.#node);
@@ -108,8 +107,8 @@ export class TokenRun {
   }
 
   #place(): TaskPlace {
-    const { id, group, index, member } = this.#start;
-    return { task: this.#node, key: executionKey({ id, hop: this.#hop, group, index }), attempt: this.#attempt, iteration: this.#iteration, ...(member && { group: member }) };
+    const { member } = this.#start;
+    return { task: this.#node, key: executionKey({ id: this.id, hop: this.#hop, path: this.#start.path }), attempt: this.#attempt, iteration: this.#iteration, ...(member && { group: member }) };
   }
 
   /** Takes the move itself where it may: then the machine hears of it with the next batch. */

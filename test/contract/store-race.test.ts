@@ -156,7 +156,7 @@ describe('a writer that is overtaken', () => {
       }
       expect(await acknowledged(former.append([entryOf(2)], 2)), where).toBe(false);
     }
-    expect(rounds).toBeGreaterThan(30);
+    expect(rounds).toBeGreaterThan(20);
     expect(results.refused).toBeGreaterThan(0);
     expect(results.newest).toBeGreaterThan(0);
   });
