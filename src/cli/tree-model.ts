@@ -189,9 +189,9 @@ export class TreeModel {
     tally.progress = undefined;
   }
 
-  /** The first task of the first item tells the size of a fan-out; a `+` in the key means that the execution is a later one. */
+  /** The first task of the first item tells the size of a fan-out; a `+` behind the last `.` of its key means that the execution is a later one. */
   #opened(event: TaskPlace): void {
-    if (event.group?.index !== 0 || event.key.includes('+')) return;
+    if (event.group?.index !== 0 || event.key.includes('+', event.key.lastIndexOf('.'))) return;
     const fanOut = this.layout.opens.get(event.task);
     if (fanOut !== undefined) this.#open(fanOut).size += event.group.size;
   }

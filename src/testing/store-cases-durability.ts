@@ -125,6 +125,19 @@ export const durabilityCases: Readonly<Record<string, Case>> = {
     await writer.close();
   },
 
+  '6: entries after late snapshots stay, however many come': async ({ store, reopen }) => {
+    const writer = await begin(store, 'r');
+    for (let revision = 1; revision <= 6; revision++) await writer.append([entryOf(revision)], revision);
+    for (let revision = 1; revision <= 4; revision++) {
+      await writer.save(checkpointOf('r', revision), revision);
+      same(`after the late snapshot ${revision}`, await (await reopen()).load('r'), stateOf('r', revision, 6));
+      same('the snapshot before', await store.load('r', revision - 1), stateOf('r', revision - 1, revision - 1));
+    }
+    const second = await (await reopen()).open('r', owner(2));
+    same('what the next writer finds', second.stored, stateOf('r', 4, 6));
+    await second.close();
+  },
+
   '6: a snapshot of the same revision takes the place of the one before': async ({ store, reopen }) => {
     const writer = await begin(store, 'r');
     await writer.save(checkpointOf('r', 0, 10), 0);

@@ -53,8 +53,10 @@ beforeAll(() => {
   bench.write('show.mts', `
     import { each, task, workflow } from 'taskchart';
     const wait = (ms: number) => new Promise((done) => setTimeout(done, ms));
+    // On a terminal one member waits until the tree has been drawn with the fan-out under way, however slow the machine is.
+    const drawn = async () => { for (const before = process.stderr.bytesWritten; process.stderr.isTTY && process.stderr.bytesWritten === before; ) await wait(5); };
     export default workflow('show', task('list', () => Array.from({ length: 60 }, (_, at) => at))
-      .to(each(task('resize', async (n: number) => { await wait(50); if (n === 7) console.log('seven'); return n; })).withExecution({ backend: 'local', concurrency: 10 }))
+      .to(each(task('resize', async (n: number) => { await wait(50); if (n === 12) await drawn(); if (n === 7) console.log('seven'); return n; })).withExecution({ backend: 'local', concurrency: 10 }))
       .to('end', (all) => all.length));`);
 });
 

@@ -161,6 +161,44 @@ describe('a writer that is overtaken', () => {
     expect(results.newest).toBeGreaterThan(0);
   });
 
+  it('at any of its calls by one that halts at any of its own: what is acknowledged is seen', async () => {
+    let rounds = 0;
+    let refusals = 0;
+    let ends = false;
+    for (let mine = 0; !ends; mine++) {
+      for (let theirs = 0; ; theirs++, rounds++) {
+        const disk = new Disk();
+        const [one, two] = [new Halt(), new Halt()];
+        const writer = await begin(fileStoreOn(disk.fileSystem(one.gate), '/runs'), 'r');
+        one.left = mine;
+        const writes = (async () => {
+          const appended = await acknowledged(writer.append([entryOf(1)], 1));
+          return appended && (await acknowledged(writer.save(checkpointOf('r', 2), 2))) ? 2 : appended ? 1 : 0;
+        })();
+        ends = (await Promise.race([writes.then(() => true), one.reached])) === true;
+        if (ends) break;
+        two.left = theirs;
+        const second = fileStoreOn(disk.fileSystem(two.gate), '/runs');
+        const opening = second.open('r', owner(2));
+        const opened = await Promise.race([opening.then(() => true), two.reached]);
+        one.open();
+        const where = `halted at ${mine}, the other at ${theirs}`;
+        const reached = await writes;
+        two.open();
+        const other = await opening;
+        checkWhole(other.stored, where);
+        expect(reachedBy(other.stored), where).toBeGreaterThanOrEqual(reached);
+        expect(await second.load('r'), where).toEqual(other.stored);
+        checkWhole((await work(other), await second.load('r')), where);
+        if (reached < 2) refusals += 1;
+        if (opened === true) break;
+      }
+    }
+    expect(rounds).toBeGreaterThan(400);
+    expect(refusals).toBeGreaterThan(100);
+    expect(refusals).toBeLessThan(rounds);
+  }, 60_000);
+
   it('by the removal of its run, at any of its calls: it is refused, and the run that is made anew is untouched', async () => {
     let rounds = 0;
     for (let at = 0; ; at++, rounds++) {

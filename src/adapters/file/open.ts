@@ -63,7 +63,6 @@ async function syncAbove(fs: FileSystem, path: string, first: string): Promise<v
 }
 
 async function beginWriting(folder: RunFolder, claim: Claim, found: Loaded | undefined): Promise<RunWriter> {
-  await claim.check();
   const { stored, snapshot, since, tip } = found ?? nothing;
   const start = Math.max(tip?.revision ?? 0, snapshot?.key.revision ?? 0);
   const begun = await beginJournal(folder, claim, 1, { start, snapshot: snapshot?.key, from: tip });
