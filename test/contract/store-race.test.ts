@@ -199,7 +199,7 @@ describe('a writer that is overtaken', () => {
     expect(refusals).toBeLessThan(rounds);
   }, 60_000);
 
-  it('by the removal of its run, at any of its calls: it is refused, and the run that is made anew is untouched', async () => {
+  it.each([['forwards', 1], ['backwards', -5000]])('by the removal of its run, at any of its calls, while the clock goes %s: it is refused, and the run that is made anew is untouched', async (_, step) => {
     let rounds = 0;
     for (let at = 0; ; at++, rounds++) {
       const { halt, first, second } = scene();
@@ -209,6 +209,7 @@ describe('a writer that is overtaken', () => {
       const finished = await Promise.race([all.then(() => true), halt.reached]);
       if (finished === true) break;
       await second.remove('r');
+      now += step;
       const anew = await begin(second, 'r', 7);
       halt.open();
       expect(await all, `halted at ${at}`).toBe(false);

@@ -72,7 +72,7 @@ async function beginWriting(folder: RunFolder, claim: Claim, found: Loaded | und
     await begun.file.close();
     throw thrown;
   }
-  await clearLeftovers(folder, claim.epoch);
+  await clearLeftovers(folder, claim);
   const kept = snapshot === undefined || since === undefined ? undefined : { snapshot: snapshot.key, since };
   return new FileWriter(folder, claim, begun, stored, kept);
 }

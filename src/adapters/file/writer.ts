@@ -191,6 +191,6 @@ export class FileWriter implements RunWriter {
   async #clear(): Promise<void> {
     const oldest = this.#kept.at(-1);
     if (oldest === undefined) return;
-    await clearOutdated(this.#folder, this.#claim.epoch, this.#kept.map(({ snapshot }) => snapshot), oldest.since);
+    await clearOutdated(this.#folder, this.#claim, this.#kept.map(({ snapshot }) => snapshot), oldest.since);
   }
 }
