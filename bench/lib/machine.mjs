@@ -10,7 +10,7 @@ export function machine() {
     cpu: cpus[0]?.model.trim() || 'unknown',
     cores: os.availableParallelism(),
     memoryGb: Math.round(os.totalmem() / 1e9),
-    system: `${os.type()} ${os.release()} ${os.arch()}`,
+    system: `${os.type()} ${os.arch()}`,
     loadAtStart: Number(os.loadavg()[0].toFixed(2)),
     node: process.version,
     v8: process.versions.v8,
