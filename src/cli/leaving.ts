@@ -9,6 +9,7 @@
  * 3. The first signal interrupts the run. After it the listeners are gone, so the second kills, also where a task blocks.
  */
 import { constants } from 'node:os';
+import { preview, type Json } from '../core/json.ts';
 import type { Run } from '../runtime/run.ts';
 import type { WaitingFor } from '../runtime/status.ts';
 import { duration, grouped, oneLine, plural } from './text.ts';
@@ -138,8 +139,13 @@ function waitText(one: WaitingFor, now: number): string {
     case 'members':
       return `${plural(one.count, 'member')} of ${one.group}, which ${one.count === 1 ? 'has' : 'have'} not settled`;
     case 'signal':
-      return `the signal ${one.name}, for ${duration(now - one.since)}`;
+      return `the signal ${one.name}, for ${duration(now - one.since)}${one.question === undefined ? '' : `: ${asked(one.question)}`}`;
     default:
-      return `${one.task} (${one.kind}), due in ${duration(Math.max(0, one.dueAt - now))}`;
+      return `${one.task} (${one.kind}), due in ${duration(Math.max(0, one.dueAt - now))}${one.error === undefined ? '' : `, after: ${oneLine(one.error.message).slice(0, 200)}`}`;
   }
+}
+
+/** What a task asks people; other people's words, so on one line and not without end. */
+function asked(question: Json): string {
+  return typeof question === 'string' ? oneLine(question).slice(0, 200) : preview(question);
 }
