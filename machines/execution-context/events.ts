@@ -7,8 +7,8 @@
 import type { Fragment, NodeId } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
-import type { Boxed, Value } from './cells.ts';
-import type { RunFacts } from './context.ts';
+import type { Value } from './cells.ts';
+import type { RunFacts, Token } from './context.ts';
 
 export type ChannelOperation =
   | { readonly op: 'set'; readonly key: string; readonly value: Json }
@@ -89,18 +89,8 @@ export type ExecutionEvent =
 export type InternalEvent = { readonly type: 'CONCLUDED' } | { readonly type: 'PARKED' } | { readonly type: 'UNPARKED' };
 
 /** An execution to start. */
-export interface Start {
-  readonly id: number;
-  readonly node: NodeId;
-  readonly input?: Json | undefined;
-  readonly attempt: number;
-  readonly iteration: number;
-  readonly hop: number;
-  readonly path?: string | undefined;
-  readonly answers?: Readonly<Record<string, Boxed>> | undefined;
+export interface Start extends Pick<Token, 'id' | 'node' | 'input' | 'attempt' | 'iteration' | 'hop' | 'path' | 'answers' | 'group' | 'index'> {
   readonly ahead: boolean;
-  readonly group?: number | undefined;
-  readonly index?: number | undefined;
   /** For those who watch: the member that it is, or whose branch it belongs to. */
   readonly member?: { readonly id: NodeId; readonly index: number; readonly size: number } | undefined;
   /** The group whose backend executes it; absent: this process. */

@@ -1,12 +1,11 @@
 /** A checkpoint meets another graph than the one that wrote it: refuse with the differences, or carry it over. */
 import { diffGraphs, graphMismatch, parseCheckpoint, type Checkpoint, type GraphDiff } from '../core/checkpoint.ts';
-import { GraphMismatchError } from '../core/errors.ts';
+import { CheckpointError, GraphMismatchError } from '../core/errors.ts';
 import type { Definition } from '../define/definition.ts';
 import { nodeHash } from '../define/graph-hash.ts';
 import type { NodeId } from '../core/graph.ts';
 import type { Json, JsonObject } from '../core/json-type.ts';
-import { Vec } from '../../machines/index.ts';
-import type { ExecutionContext } from '../../machines/index.ts';
+import { MACHINE_VERSION, Vec, type ExecutionContext } from '../../machines/index.ts';
 
 export interface FitOptions {
   /** Accepts a graph that only has more nodes than the checkpoint's: nothing that a run can stand at was removed or changed. */
@@ -15,8 +14,22 @@ export interface FitOptions {
   readonly migrate?: ((checkpoint: Checkpoint, difference: GraphDiff, current: string) => Checkpoint) | undefined;
 }
 
+/** The checkpoint, if this code can go on with it; one of a changed graph needs `migrate` or `allowAdditions`. */
+export function fitting(checkpoint: Checkpoint, definition: Definition, options: FitOptions): Checkpoint {
+  const { workflow } = definition.graph;
+  if (checkpoint.workflow !== workflow) {
+    throw new CheckpointError('checkpoint/wrong-workflow', `the checkpoint of run "${checkpoint.runId}" belongs to workflow "${checkpoint.workflow}", not to "${workflow}"`, { hint: 'give it to that workflow' });
+  }
+  if (checkpoint.machineVersion !== MACHINE_VERSION) {
+    throw new CheckpointError('checkpoint/version', `the checkpoint of run "${checkpoint.runId}" was written by version ${checkpoint.machineVersion} of the machine; this code has version ${MACHINE_VERSION}`, {
+      hint: 'use the version of taskchart that wrote it',
+    });
+  }
+  return checkpoint.graphHash === definition.graphHash ? checkpoint : fitToGraph(checkpoint, definition, options);
+}
+
 /** The checkpoint as this graph can go on with it. Throws GraphMismatchError with what was added, removed and changed. */
-export function fitToGraph(checkpoint: Checkpoint, definition: Definition, options: FitOptions): Checkpoint {
+function fitToGraph(checkpoint: Checkpoint, definition: Definition, options: FitOptions): Checkpoint {
   const { graph, graphHash } = definition;
   const nodes = Object.fromEntries(Object.entries(graph.nodes).map(([id, node]) => [id, nodeHash(node)]));
   const difference = diffGraphs(checkpoint, nodes);

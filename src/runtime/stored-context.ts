@@ -3,10 +3,10 @@ import { parseCheckpoint, type Checkpoint } from '../core/checkpoint.ts';
 import { CheckpointError, isTaskchartError, serializeError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json-type.ts';
 import type { Definition } from '../define/definition.ts';
-import { MACHINE_VERSION, planOf, type ExecutionContext, type Plan } from '../../machines/index.ts';
+import { planOf, type ExecutionContext, type Plan } from '../../machines/index.ts';
 import type { StoredRun } from '../ports.ts';
 import { WorkflowCode } from './code.ts';
-import { fitToGraph } from './migrate.ts';
+import { fitting } from './migrate.ts';
 import { replay } from './replay.ts';
 
 /** A workflow, as far as a stored run needs one to be understood. */
@@ -17,7 +17,7 @@ export interface StoredWorkflow {
 /** The snapshot with the journal behind it, by the machine itself. Throws CheckpointError, GraphMismatchError. */
 export function replayed(stored: StoredRun, runId: string, { definition }: StoredWorkflow, parsed?: Checkpoint): { readonly checkpoint: Checkpoint; readonly context: ExecutionContext } {
   return sound(runId, () => {
-    const checkpoint = fitting(parsed ?? parseCheckpoint(stored.checkpoint), definition);
+    const checkpoint = fitting(parsed ?? parseCheckpoint(stored.checkpoint), definition, {});
     return { checkpoint, context: replay(planFor(new WorkflowCode(definition)), contextIn(checkpoint), stored.journal, runId) };
   });
 }
@@ -29,19 +29,6 @@ function planFor(code: WorkflowCode): Plan {
 
 export function contextIn(checkpoint: Checkpoint): ExecutionContext {
   return (checkpoint.snapshot as JsonObject & { readonly context: unknown }).context as ExecutionContext;
-}
-
-function fitting(checkpoint: Checkpoint, definition: Definition): Checkpoint {
-  const { workflow } = definition.graph;
-  if (checkpoint.workflow !== workflow) {
-    throw new CheckpointError('checkpoint/wrong-workflow', `run "${checkpoint.runId}" belongs to workflow "${checkpoint.workflow}", not to "${workflow}"`, { hint: 'give that workflow' });
-  }
-  if (checkpoint.machineVersion !== MACHINE_VERSION) {
-    throw new CheckpointError('checkpoint/version', `run "${checkpoint.runId}" was written by version ${checkpoint.machineVersion} of the machine; this code has version ${MACHINE_VERSION}`, {
-      hint: 'use the version of taskchart that wrote it',
-    });
-  }
-  return checkpoint.graphHash === definition.graphHash ? checkpoint : fitToGraph(checkpoint, definition, {});
 }
 
 /** An impossible snapshot is a bad checkpoint, and no bug of ours. */

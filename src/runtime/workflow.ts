@@ -11,7 +11,7 @@ import { checkId } from '../core/ids.ts';
 import { integerOption, optionsObject } from '../core/options.ts';
 import { WorkflowStep, type WorkflowOptions } from '../define/workflow.ts';
 import type { InputArguments, Step } from '../define/step.ts';
-import { MACHINE_VERSION, createExecutionContextMachine, planOf, type ExecutionContext, type ExecutionContextMachine, type Plan } from '../../machines/index.ts';
+import { createExecutionContextMachine, planOf, type ExecutionContext, type ExecutionContextMachine, type Plan } from '../../machines/index.ts';
 import type { JsonObject } from '../core/json-type.ts';
 import type { CheckpointStore, Clock, Environment, Random, RunOwner, RunWriter, StoredRun } from '../ports.ts';
 import { attach, createActors, recorded, type Attachment, type RunLimits } from './actors.ts';
@@ -19,7 +19,7 @@ import { WorkflowCode } from './code.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { harmless, type Inspect } from './inspection.ts';
 import { Mailbox } from './mailbox.ts';
-import { fitToGraph, refuseJournalOf, underGraph, type FitOptions } from './migrate.ts';
+import { fitting, refuseJournalOf, underGraph, type FitOptions } from './migrate.ts';
 import { Observers } from './observer.ts';
 import { Recorder, type RecordMode, type RecordStart } from './recorder.ts';
 import { reasonText } from './reason.ts';
@@ -112,7 +112,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   resume(given: Checkpoint | string | CheckpointStore, second?: string | ResumeOptions, third?: ResumeOptions): Run<O> | Promise<Run<O>> {
     if (typeof second === 'string') return this.#resumeStored(given as CheckpointStore, second, third ?? {});
     const options = second ?? {};
-    const checkpoint = this.#fitting(parseCheckpoint(given), options);
+    const checkpoint = fitting(parseCheckpoint(given), this.#code.definition, options);
     const run = this.#prepare(checkpoint.runId, options, { snapshot: checkpoint.snapshot as unknown as Snapshot<unknown> }, checkpoint.seq);
     run.begin();
     return this.#bound(run, options);
@@ -123,7 +123,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     // Opening a run takes it from its owner: what this code cannot go on with is left to it.
     const seen = await store.load(runId);
     if (seen === undefined) throw unknownRun(runId, this.#code.workflow);
-    if (options.migrate === undefined) this.#fitting(parseCheckpoint(seen.checkpoint), options);
+    if (options.migrate === undefined) fitting(parseCheckpoint(seen.checkpoint), this.#code.definition, options);
     const writer = await store.open(runId, this.#owner(options));
     try {
       const { stored } = writer;
@@ -149,7 +149,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   #restored(stored: StoredRun, runId: string, options: ResumeOptions): { checkpoint: Checkpoint; context: ExecutionContext; changed: boolean } {
     const { graphHash } = this.#code.definition;
     const written = parseCheckpoint(stored.checkpoint);
-    const checkpoint = this.#fitting(written, options);
+    const checkpoint = fitting(written, this.#code.definition, options);
     const changed = written.graphHash !== graphHash;
     const inside = ({ snapshot }: Checkpoint): ExecutionContext => (snapshot as JsonObject & { readonly context: unknown }).context as ExecutionContext;
     if (!changed || options.migrate === undefined) return { checkpoint, context: underGraph(replay(this.#plan(), inside(written), stored.journal, runId), graphHash), changed };
@@ -212,20 +212,6 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   #plan(): Plan {
     const { definition } = this.#code;
     return (this.#shared.plan ??= planOf(definition.graph, definition.graphHash, { get: (node) => this.#code.policy(node) }));
-  }
-
-  /** The checkpoint, if this code can go on with it; a changed graph needs `migrate` or `allowAdditions`. */
-  #fitting(checkpoint: Checkpoint, options: ResumeOptions): Checkpoint {
-    const { workflow, definition } = this.#code;
-    if (checkpoint.workflow !== workflow) {
-      throw new CheckpointError('checkpoint/wrong-workflow', `the checkpoint belongs to workflow "${checkpoint.workflow}", not to "${workflow}"`, { hint: 'resume it with that workflow' });
-    }
-    if (checkpoint.machineVersion !== MACHINE_VERSION) {
-      throw new CheckpointError('checkpoint/version', `the checkpoint was written by version ${checkpoint.machineVersion} of the machine; this code has version ${MACHINE_VERSION}`, {
-        hint: 'use the version of taskchart that wrote it',
-      });
-    }
-    return checkpoint.graphHash === definition.graphHash ? checkpoint : fitToGraph(checkpoint, definition, options);
   }
 }
 

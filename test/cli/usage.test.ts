@@ -76,7 +76,7 @@ const cases: [what: string, args: string[], line: RegExp][] = [
   ['an empty run id', ['resume', 'flow.mts', '', '--store', 's'], /The id of a run is empty/],
   ['a run that is not there', ['resume', 'flow.mts', 'r', '--store', 's'], /the store s has no run r; it has none$/],
   ['a run that is called otherwise', ['why', 'wait', '--store', 'waiting'], /the store waiting has no run wait; did you mean waits\?$/],
-  ['a run of another workflow', ['resume', 'flow.mts', 'waits', '--store', 'waiting'], /CheckpointError: the checkpoint belongs to workflow "waits", not to "flow"/],
+  ['a run of another workflow', ['resume', 'flow.mts', 'waits', '--store', 'waiting'], /CheckpointError: the checkpoint of run "waits" belongs to workflow "waits", not to "flow"/],
   ['why of another workflow', ['why', 'waits', 'flow.mts', '--store', 'waiting'], /run "waits" belongs to workflow "waits", not to "flow"/],
   ['a fork for another workflow', ['fork', 'flow.mts', 'waits', '--at', '0', '--store', 'waiting'], /run waits belongs to workflow waits, not to flow/],
   ['--manual without a store', ['run', 'flow.mts', '--input', '1', '--manual'], /--manual .* needs --store$/],
