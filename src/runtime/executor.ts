@@ -7,7 +7,8 @@
  * Invariants
  * 1. A command for something that is already running changes nothing, so READY may be answered at any time.
  * 2. An aborted execution is never reported.
- * 3. A failure or a cancel is reported before anything else is started by this executor's own decision.
+ * 3. A cancel, and a failure that may end something, is reported before anything else is started by this executor's own
+ *    decision. A failed member of a group that waits for all of its members goes with the next batch.
  * 4. While everything waits for the machine, reports do not wait for the next turn.
  */
 import type { EachNode, NodeId, ParallelNode } from '../core/graph.ts';

@@ -171,7 +171,8 @@ export class Range {
       return;
     }
     outbox.member(this.group, index, outcome);
-    if (outcome.kind === 'cancel' || outcome.kind === 'failed') this.#host.urgent();
+    // A failure that ends nothing by itself may wait for the next batch: a fan-out may have many of them.
+    if (outcome.kind === 'cancel' || (outcome.kind === 'failed' && 'failFast' in this.#node.policy)) this.#host.urgent();
   }
 }
 

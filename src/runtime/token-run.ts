@@ -149,6 +149,7 @@ export class TokenRun {
     this.#moves = [];
     this.#host.outbox.add({ id: this.id, ...moved, end });
     this.#host.tokenEnded(this);
-    if (end.kind === 'cancel' || end.kind === 'failed') this.#host.urgent();
+    // A failed member without a scope of its own ends nothing but itself, and a fan-out may have many of them.
+    if (end.kind === 'cancel' || (end.kind === 'failed' && this.#start.group === undefined)) this.#host.urgent();
   }
 }
