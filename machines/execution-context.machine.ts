@@ -2,7 +2,8 @@
  * The states of a run, and who is told what.
  *
  * Owns: the statechart. Does not own: the rules by which a context moves (execution-context/step.ts and below), and
- * any effect: the two actors that it invokes by name, `executor` and `timers`, are provided by the runtime.
+ * any effect: its two actors, `executor` (invoked) and `timers` (spawned at the first due time), are known to it by name
+ * and provided by the runtime.
  *
  * Invariants
  * 1. Pure: the same snapshot and the same event give the same snapshot.
@@ -16,7 +17,7 @@
 import { enqueueActions, fromCallback, setup, type AnyStateMachine, type Snapshot } from 'xstate';
 import { reviveError } from '../src/core/errors.ts';
 import type { Json } from '../src/core/json.ts';
-import { initialContext, type ExecutionContext } from './execution-context/context.ts';
+import { initialContext, type ExecutionContext, type RunLimits } from './execution-context/context.ts';
 import type { ArmCommand, ExecuteCommand, ExecutionEvent } from './execution-context/events.ts';
 import type { Plan } from './execution-context/plan.ts';
 import { step } from './execution-context/step.ts';
@@ -32,8 +33,8 @@ interface MachineTypes<I, O> {
   output: O;
 }
 
-/** The ExecutionContext machine of one workflow. Its `input` is the workflow's own input. */
-export function createExecutionContextMachine<I = unknown, O = Json | undefined>(plan: Plan) {
+/** The ExecutionContext machine of one workflow. Its `input` is the workflow's own input; `limits` are those of its runs. */
+export function createExecutionContextMachine<I = unknown, O = Json | undefined>(plan: Plan, limits?: RunLimits) {
   const { workflow, root } = plan.graph;
   const machine = setup({
     types: {} as MachineTypes<I, O>,
@@ -62,7 +63,7 @@ export function createExecutionContextMachine<I = unknown, O = Json | undefined>
     },
   }).createMachine({
     id: workflow,
-    context: ({ input }) => initialContext(workflow, root, input),
+    context: ({ input }) => initialContext(workflow, root, input, limits),
     invoke: { src: 'executor', id: 'executor' },
     initial: 'running',
     on: {

@@ -121,19 +121,25 @@ export type Verdict =
   | { readonly kind: 'failed'; readonly error: SerializedError }
   | { readonly kind: 'cancelled'; readonly error: SerializedError };
 
-/** What a pure context cannot make itself; it arrives with the first READY. */
-export interface RunFacts {
-  readonly id: string;
-  readonly startedAt: number;
-  readonly graphHash: string;
+/** What a run may take; chosen before it starts, and kept by whoever resumes it. */
+export interface RunLimits {
   /** Tokens in flight outside groups. */
   readonly concurrency: number;
   /** Task executions before StepLimitError; absent: no limit. */
   readonly maxSteps?: number | undefined;
 }
 
+/** What a pure context cannot make itself; it arrives with the first READY. */
+export interface RunFacts extends RunLimits {
+  readonly id: string;
+  readonly startedAt: number;
+  readonly graphHash: string;
+}
+
 export interface ExecutionContext {
   readonly workflow: string;
+  /** Known before READY, so that a run that is cut before it is resumed with its own. */
+  readonly limits?: RunLimits | undefined;
   readonly run: RunFacts | null;
   /** The time of the latest event that carried one, in milliseconds since the epoch. */
   readonly at: number;
@@ -166,10 +172,11 @@ export interface ExecutionContext {
 }
 
 /** The first context of a run: its root step queued, with the workflow's input. */
-export function initialContext(workflow: string, root: NodeId, input: unknown): ExecutionContext {
+export function initialContext(workflow: string, root: NodeId, input: unknown, limits?: RunLimits): ExecutionContext {
   const first: Token = { id: 1, node: root, scope: 0, input: toJson(input, 'input'), attempt: 1, iteration: 0, hop: 0, main: true };
   return {
     workflow,
+    ...(limits && { limits }),
     run: null,
     at: 0,
     revision: 0,

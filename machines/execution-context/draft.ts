@@ -163,6 +163,7 @@ export class Draft {
   done(): ExecutionContext {
     return {
       workflow: this.before.workflow,
+      ...(this.before.limits && { limits: this.before.limits }),
       run: this.run,
       at: this.at,
       revision: this.before.revision + 1,

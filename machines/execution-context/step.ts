@@ -86,7 +86,7 @@ function isOldPost(draft: Draft, post: number | undefined): boolean {
 
 function ready(draft: Draft, facts: RunFacts): void {
   if (draft.run === null) {
-    draft.run = facts;
+    draft.run = { ...facts, ...draft.before.limits };
   } else if (draft.run.graphHash !== facts.graphHash) {
     conclude(draft, { kind: 'failed', error: graphMismatch(draft, facts.graphHash) });
     return;

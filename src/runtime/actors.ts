@@ -1,6 +1,6 @@
 /** The two I/O actors of a run, as XState actors that any copy of the machine can be given. */
 import { fromCallback, type AnyActorRef, type AnyStateMachine } from 'xstate';
-import type { ArmCommand, ExecuteCommand, ExecutionContext, ExecutionEvent } from '../../machines/index.ts';
+import type { ArmCommand, ExecuteCommand, ExecutionContext, ExecutionEvent, RunLimits } from '../../machines/index.ts';
 import type { Environment } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
 import { Site } from './execution.ts';
@@ -31,11 +31,6 @@ export interface EventSink {
   readonly congestion: Promise<void> | undefined;
 }
 
-export interface RunLimits {
-  readonly concurrency: number;
-  readonly maxSteps?: number | undefined;
-}
-
 /** A property of the root actor and no WeakMap: with many runs, weak tables cost the collector more than the runs. */
 const attached = Symbol('taskchart.attachment');
 
@@ -62,6 +57,7 @@ export function recorded<M extends AnyStateMachine>(machine: M): M {
   return machine;
 }
 
+/** The executor and the timers of one workflow's machine. `limits` reach a run that does not know its own yet. */
 export function createActors(code: WorkflowCode, limits: RunLimits, standard: Environment) {
   const find = (self: { _parent?: AnyActorRef | undefined }): Attachment =>
     (self._parent as { [attached]?: Attachment } | undefined)?.[attached] ?? { runId: undefined, observers: new Observers(), environment: standard };

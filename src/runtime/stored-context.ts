@@ -22,11 +22,13 @@ export function replayed(stored: StoredRun, runId: string, { definition }: Store
   });
 }
 
-function planFor(code: WorkflowCode): Plan {
+/** What the machine knows of the code of a workflow. */
+export function planFor(code: WorkflowCode): Plan {
   const { graph, graphHash } = code.definition;
   return planOf(graph, graphHash, { get: (node) => code.policy(node) });
 }
 
+/** The run inside a checkpoint. */
 export function contextIn(checkpoint: Checkpoint): ExecutionContext {
   return (checkpoint.snapshot as JsonObject & { readonly context: unknown }).context as ExecutionContext;
 }

@@ -11,10 +11,9 @@ import { checkId } from '../core/ids.ts';
 import { integerOption, optionsObject } from '../core/options.ts';
 import { WorkflowStep, type WorkflowOptions } from '../define/workflow.ts';
 import type { InputArguments, Step } from '../define/step.ts';
-import { createExecutionContextMachine, planOf, type ExecutionContext, type ExecutionContextMachine, type Plan } from '../../machines/index.ts';
-import type { JsonObject } from '../core/json-type.ts';
+import { createExecutionContextMachine, type ExecutionContext, type ExecutionContextMachine, type Plan, type RunLimits } from '../../machines/index.ts';
 import type { CheckpointStore, Clock, Environment, Random, RunOwner, RunWriter, StoredRun } from '../ports.ts';
-import { attach, createActors, recorded, type Attachment, type RunLimits } from './actors.ts';
+import { attach, createActors, recorded, type Attachment } from './actors.ts';
 import { WorkflowCode } from './code.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { harmless, type Inspect } from './inspection.ts';
@@ -24,6 +23,7 @@ import { Observers } from './observer.ts';
 import { Recorder, type RecordMode, type RecordStart } from './recorder.ts';
 import { reasonText } from './reason.ts';
 import { movesIn, persistedFrom, replay } from './replay.ts';
+import { contextIn, planFor } from './stored-context.ts';
 import { ActorRun, type Run } from './run.ts';
 
 /** What can be said about a run before it starts, and belongs to the machine. */
@@ -86,7 +86,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   }
 
   get machine(): ExecutionContextMachine<I, O> {
-    return (this.#machine ??= recorded(createExecutionContextMachine<I, O>(this.#plan()).provide({ actors: createActors(this.#code, this.#limits, this.#environment) })));
+    return (this.#machine ??= recorded(createExecutionContextMachine<I, O>(this.#plan(), this.#limits).provide({ actors: createActors(this.#code, this.#limits, this.#environment) })));
   }
 
   async run(...input: InputArguments<I>): Promise<O> {
@@ -151,11 +151,10 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     const written = parseCheckpoint(stored.checkpoint);
     const checkpoint = fitting(written, this.#code.definition, options);
     const changed = written.graphHash !== graphHash;
-    const inside = ({ snapshot }: Checkpoint): ExecutionContext => (snapshot as JsonObject & { readonly context: unknown }).context as ExecutionContext;
-    if (!changed || options.migrate === undefined) return { checkpoint, context: underGraph(replay(this.#plan(), inside(written), stored.journal, runId), graphHash), changed };
+    if (!changed || options.migrate === undefined) return { checkpoint, context: underGraph(replay(this.#plan(), contextIn(written), stored.journal, runId), graphHash), changed };
     const { moves, revision } = movesIn(stored.journal, stored.revision, runId);
     if (moves > 0) throw refuseJournalOf(written, moves);
-    return { checkpoint, context: { ...inside(checkpoint), revision }, changed };
+    return { checkpoint, context: { ...contextIn(checkpoint), revision }, changed };
   }
 
   with(options: RunOptions): WorkflowRunner<I, O> {
@@ -210,8 +209,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   }
 
   #plan(): Plan {
-    const { definition } = this.#code;
-    return (this.#shared.plan ??= planOf(definition.graph, definition.graphHash, { get: (node) => this.#code.policy(node) }));
+    return (this.#shared.plan ??= planFor(this.#code));
   }
 }
 
@@ -249,14 +247,14 @@ export class Workflow<Id extends string, I, O> extends WorkflowStep<Id, I, O> im
   }
 }
 
-function checkStart(workflow: string, options: StartOptions): RunLimits | { concurrency: undefined; maxSteps?: number | undefined } {
+function checkStart(workflow: string, options: StartOptions): RunOptions {
   const where = `options of workflow "${workflow}"`;
   const { concurrency, maxSteps, runId } = optionsObject(where, options, ['runId', 'inspect', 'clock', 'random', 'signal', 'store', 'record', 'concurrency', 'maxSteps']);
   if (runId !== undefined) checkId('run', runId);
   return {
     concurrency: concurrency === undefined ? undefined : integerOption(`${where}.concurrency`, concurrency, 1),
     maxSteps: maxSteps === undefined ? undefined : integerOption(`${where}.maxSteps`, maxSteps, 1),
-  } as RunLimits;
+  };
 }
 
 function runExists(runId: string): CheckpointError {

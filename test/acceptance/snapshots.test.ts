@@ -7,6 +7,17 @@ import { drive, TestClock } from './support/clock.ts';
 import { Trace } from './support/trace.ts';
 import { rejection, thrownBy } from './support/watch.ts';
 
+describe('28. a run that is cut before its first task', () => {
+  it('28. keeps its own options, whoever resumes it', async () => {
+    const endless = task('endless', (n: number, ctx) => ctx.nextIteration(n + 1));
+    const flow = workflow('limited', endless);
+    const first = flow.start(0, { maxSteps: 5 });
+    const text = JSON.stringify(first.snapshot());
+    await expect(first.result).rejects.toThrow('maxSteps');
+    await expect(flow.resume(text).result).rejects.toMatchObject({ code: 'run/step-limit', maxSteps: 5 });
+  });
+});
+
 describe('28. a snapshot is the whole run', () => {
   const make = (t: Trace) => workflow('whole', sequence(
     t.task('a', (n: number) => n + 1),
