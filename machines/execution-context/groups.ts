@@ -138,6 +138,13 @@ function firstError(group: OpenGroup): SerializedError {
   return (group.outcomes.values().find(isFailure) as { readonly error: SerializedError }).error;
 }
 
+/** Where all members failed for one and the same reason, its way out is the group's. */
+function sharedHint(group: OpenGroup): string | undefined {
+  if (group.failed === 0) return undefined;
+  const { code, hint } = firstError(group);
+  return code !== 'task/failed' && group.outcomes.values().filter(isFailure).every(({ error }) => error.code === code) ? hint : undefined;
+}
+
 function groupError(draft: Draft, group: OpenGroup, node: GroupNode, reason: string): SerializedError {
   const all = results(group, node);
   const failed = all.filter((result) => !result.ok);
@@ -147,7 +154,7 @@ function groupError(draft: Draft, group: OpenGroup, node: GroupNode, reason: str
     name: 'ParallelGroupError',
     code: 'group/policy',
     message: `group "${node.id}" of workflow "${draft.before.workflow}": ${reason}${names === '' ? '' : ` (${names}${more})`}`,
-    hint: 'mend the members that failed, choose another policy (.withPolicy), or give the group a .recover()',
+    hint: sharedHint(group) ?? 'mend the members that failed, choose another policy (.withPolicy), or give the group a .recover()',
     details: {
       groupId: node.id,
       failed: failed.map(({ id, error }) => ({ id, error: { ...error } })),
