@@ -73,6 +73,12 @@ export interface Environment {
   readonly owner: Omit<RunOwner, 'since'>;
   /** Backends besides `direct` and `local`, by name. */
   readonly backends: Readonly<Partial<Record<string, BackendFactory>>>;
+  /** Opens the lists that a group's `backendConfig` names, for the backend `redis`; connects when first used. Absent: not to be had here. */
+  readonly connect?: ((settings: unknown) => Transport) | undefined;
+  /** Ties a run to its remote groups (runtime/remote/link.ts); given by the entries that have `connect`, so that a bundle without Redis has none of it. */
+  readonly remote?: ((link: never) => unknown) | undefined;
+  /** XState's `inspect` for runs that were given none: where the surroundings ask for it. */
+  readonly inspect?: (() => ((event: never) => void) | undefined) | undefined;
 }
 
 /** A run as a store holds it. */
@@ -151,5 +157,200 @@ export interface RunWriter {
   /** Saves a snapshot of `revision`, as the text of a checkpoint envelope. */
   save(checkpoint: string, revision: number): Promise<void>;
   /** Gives the run up. Pending writes are finished first. */
+  close(): Promise<void>;
+}
+
+/**
+ * Who may change a run's intake: the newest coordinator. Ordered by `epoch`; `nonce` tells two of one epoch apart.
+ * As text: `<epoch>|<nonce>`.
+ */
+export interface Fence {
+  readonly epoch: number;
+  /** Letters and digits. */
+  readonly nonce: string;
+}
+
+/** `fenced`: a newer coordinator owns the run. `gone`: nobody does, its keys are not there (any more). */
+export type Refused = { readonly status: 'fenced' | 'gone' };
+
+/** What a group's units share, stored once beside them. */
+export interface SharedPart {
+  /** The last part of its key: the group's id, or `graph`. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface PushRequest {
+  readonly run: string;
+  readonly fence: Fence;
+  /** Numbered from 1 without gaps, over all coordinators of the run. */
+  readonly batch: number;
+  readonly queue: string;
+  /** At most 1,000, as `attempt|run|id|json` (core/messages.ts). */
+  readonly units: readonly string[];
+  readonly shared?: readonly SharedPart[] | undefined;
+  /** Runs without a journal: their keys must not outlive them by more than this. */
+  readonly expireMs?: number | undefined;
+}
+
+/** What a worker has to say about the unit in one of its slots. `header` is the unit's `attempt|run|id`. */
+export interface Ack {
+  readonly slot: number;
+  readonly header: string;
+  /**
+   * `result`: `text` goes to the run's results. `drop`: nobody wants it any more. `return`: `text`, the unit as it is to be
+   * taken again, goes to the back of the queue. `dead`: it is no unit that anyone could execute, and `text` says why;
+   * `header` may then be empty, for what has none.
+   */
+  readonly kind: 'result' | 'drop' | 'return' | 'dead';
+  readonly text: string;
+}
+
+/** Who a worker is. A worker's id is never used by two processes at once: `nonce` tells them apart. */
+export interface WorkerIdentity {
+  /** Letters, digits, `.`, `_`, `-`. */
+  readonly worker: string;
+  readonly nonce: string;
+  readonly queue: string;
+  readonly slots: number;
+}
+
+export interface StepRequest extends WorkerIdentity {
+  readonly leaseMs: number;
+  readonly acks: readonly Ack[];
+  /** Free slots that are to be filled. Empty while draining. */
+  readonly claims: readonly number[];
+  /** Runs of the units in the slots, to hear what of them was cancelled. */
+  readonly runs: readonly string[];
+}
+
+export interface StepReply {
+  /** `taken`: another process uses this worker's id, so nothing was done. */
+  readonly status: 'ok' | 'taken';
+  readonly claimed: readonly { readonly slot: number; readonly unit: string }[];
+  /** Places in `acks` of those that were not accepted: the slot holds another unit by now, or the run is gone. */
+  readonly refused: readonly number[];
+  /** What is cancelled, by run: `*`, a group's id or a unit's id. A run without a coordinator's token has `*`: nobody wants it. */
+  readonly cancelled: Readonly<Record<string, readonly string[]>>;
+  /** Units that wait in the queue. */
+  readonly pending: number;
+}
+
+/** A live worker, as the registry shows it. */
+export interface WorkerNote {
+  readonly worker: string;
+  readonly queue: string;
+  readonly slots: number;
+  readonly alive: boolean;
+}
+
+export interface Audit {
+  readonly status: 'ok';
+  /** Ids of the run's units, wherever they are: pending, in a slot, in the results, taken. */
+  readonly present: readonly string[];
+}
+
+/**
+ * The lists that coordinators and workers share: every operation is atomic, and safe to repeat after a connection was
+ * lost before its reply came.
+ *
+ * Contract
+ * 1. A unit that was pushed is in exactly one list until it is trimmed, dropped or dead: pending, slot, results, taken.
+ * 2. A batch is pushed once: one with a number that is not greater than the last does nothing and says `ok`. One that leaves
+ *    a gap says `gone` and does nothing: the lists have lost what came before it.
+ * 3. Only the worker whose slot holds a unit, at that unit's attempt, can produce its result.
+ * 4. Only the holder of the fence changes a run's intake (push, take, trim, cancel, release); others hear `fenced`.
+ * 5. `take` moves the oldest results to `taken`; `trim` removes from there only what its caller has named by its last element.
+ * 6. A unit in the slot of a worker without a lease goes back to the front of its queue with its attempt raised, or, past
+ *    `deliveries`, to the dead ones; its run is told by `D|id|attempt|json`.
+ * 7. A result for a run without a coordinator's token is dropped.
+ * 8. A lost reply is a rejection with TransportError, whose `retryable` says whether trying again can help.
+ */
+export interface TaskLists {
+  /**
+   * Becomes the run's coordinator. With a fence: again, after the lists may have been emptied; refused if a newer one is there.
+   * Without: as the newest, with the next epoch. `seq` is the number of the last batch, `held` the results that were taken and
+   * not trimmed.
+   */
+  acquire(request: { readonly run: string; readonly nonce: string; readonly fence?: Fence | undefined; readonly expireMs?: number | undefined }): Promise<
+    { readonly status: 'acquired'; readonly fence: Fence; readonly seq: number; readonly held: number } | Refused
+  >;
+  push(request: PushRequest): Promise<{ readonly status: 'ok' } | Refused>;
+  /** Up to `most` results, oldest first; `held` is the length of `taken` afterwards. */
+  take(request: { readonly run: string; readonly fence: Fence; readonly most: number; readonly expireMs?: number | undefined }): Promise<
+    { readonly status: 'ok'; readonly items: readonly string[]; readonly held: number } | Refused
+  >;
+  /** Elements of `taken`, without a change: from `from`, at most `most`. */
+  held(request: { readonly run: string; readonly from: number; readonly most: number }): Promise<readonly string[]>;
+  /** Removes the `count` oldest of `taken`, if the last of them is `last` (its header `R|id|attempt`). */
+  trim(request: { readonly run: string; readonly fence: Fence; readonly count: number; readonly last: string }): Promise<{ readonly status: 'ok' | 'mismatch' } | Refused>;
+  audit(request: { readonly run: string; readonly fence: Fence; readonly queues: readonly string[] }): Promise<Audit | Refused>;
+  /**
+   * Marks entries (`*`, group ids, unit ids) as cancelled for `forMs`, and takes what is pending of them out of the queues;
+   * `removed` counts those. Tells everyone by the signal `C|run|entry`.
+   */
+  cancel(request: { readonly run: string; readonly fence: Fence; readonly entries: readonly string[]; readonly queues: readonly string[]; readonly forMs: number }): Promise<
+    { readonly status: 'ok'; readonly removed: number } | Refused
+  >;
+  /** Ends a run here: removes its keys, pending units included. Shared parts by their names. */
+  release(request: { readonly run: string; readonly fence: Fence; readonly queues: readonly string[]; readonly shared: readonly string[] }): Promise<{ readonly status: 'ok' } | Refused>;
+  /** Moves the next result to `taken` and gives it, waiting up to `timeoutMs`. On a connection of its own. */
+  waitResult(request: { readonly run: string; readonly timeoutMs: number }): Promise<string | undefined>;
+
+  /** Enters a worker into the registry; what is left in slots of its id from an earlier life goes back as in rule 6. */
+  register(request: WorkerIdentity & { readonly leaseMs: number; readonly deliveries: number; readonly at: number }): Promise<{ readonly status: 'ok' | 'taken' }>;
+  step(request: StepRequest): Promise<StepReply>;
+  /** Moves the next pending unit to an empty slot and gives it, waiting up to `timeoutMs`. On a connection of its own. */
+  waitUnit(request: { readonly worker: string; readonly slot: number; readonly queue: string; readonly timeoutMs: number }): Promise<string | undefined>;
+  /** What the slots hold now. */
+  slots(request: { readonly worker: string; readonly slots: number }): Promise<readonly (string | undefined)[]>;
+  /** A shared part of a run's units. */
+  shared(request: { readonly run: string; readonly name: string }): Promise<string | undefined>;
+  /** Leaves the registry and drops the lease. Units that are still in slots go back with the attempt that they have. */
+  leave(request: WorkerIdentity): Promise<void>;
+  /** Rule 6, for all workers whose lease is gone. `at` is the caller's time, for the history of dead units. */
+  reap(request: { readonly deliveries: number; readonly at: number }): Promise<{ readonly returned: number; readonly dead: number }>;
+  workers(): Promise<readonly WorkerNote[]>;
+  pending(queue: string): Promise<number>;
+  /** Gives the connections up. Calls under way reject. */
+  close(): Promise<void>;
+}
+
+/** Hints between coordinators and workers: a lost, doubled or late one costs time, never work. */
+export interface Signals {
+  /** Calls `heard` with every text that is published from now on; returns the way to stop. */
+  subscribe(heard: (text: string) => void): () => void;
+  publish(text: string): void;
+}
+
+/** Refreshes a worker's lease while its own thread cannot: when nothing was heard of it for too long, and not without end. */
+export interface LeaseKeeper {
+  /** The worker has refreshed its lease by itself. */
+  beat(): void;
+  close(): void;
+}
+
+/** What a coordinator or a worker talks through. */
+export interface Transport {
+  /** Two with the same key lead to the same lists. Not for printing. */
+  readonly key: string;
+  readonly lists: TaskLists;
+  readonly signals: Signals;
+  /** Keeps a lease from another thread, for at most `blockedMs` after the last beat. Absent: not to be had here. */
+  readonly keepLease?: ((worker: WorkerIdentity & { readonly leaseMs: number; readonly blockedMs: number }) => LeaseKeeper) | undefined;
+}
+
+/** Structured lines for operators. Never a secret, never a whole payload. */
+export interface Logger {
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** A queue of units, by its name, and the way to it. Coordinators push to it, workers take from it. */
+export interface TaskQueue {
+  /** `memory`: for tests and tools, inside one process. Workers take `redis` only. */
+  readonly kind: 'memory' | 'redis';
+  readonly name: string;
+  /** Units that wait. */
+  length(): Promise<number>;
   close(): Promise<void>;
 }

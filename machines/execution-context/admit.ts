@@ -17,6 +17,7 @@ import { stepLimit } from './failures.ts';
 import { endGroup, openGroup } from './groups.ts';
 import { dropFirst, peek, push } from './queue.ts';
 import { completeScope, conclude, enqueue, withScope } from './scopes.ts';
+import { alignedRun, isAway, isPaid, isRangePaid, unitOf, unitsOf } from './units.ts';
 import { startSleep, startWait } from './waits.ts';
 
 /**
@@ -107,11 +108,13 @@ function openScope(draft: Draft, outer: OpenScope, token: Token, entry: NodeId):
 
 /** Hands one execution to the executor. Retries were paid for by the first attempt. */
 function startTask(draft: Draft, token: Token, within: NodeId | undefined, alone: boolean): void {
-  if (token.attempt === 1 && token.answers === undefined && spend(draft, 1) === 0) return;
+  const fresh = token.attempt === 1 && token.answers === undefined && isPaid(draft, token);
+  if (fresh && spend(draft, 1) === 0) return;
   const ahead = alone && draft.run?.maxSteps === undefined;
   draft.inFlight.set(token.id, { ...token, ahead });
   const { id, node, input, attempt, iteration, hop, path, answers, group, index } = token;
-  draft.start.push({ id, node, input, attempt, iteration, hop, path, answers, ahead, group, index, within, member: memberOf(draft, token) });
+  const unit = unitOf(draft, token);
+  draft.start.push({ id, node, input, attempt, iteration, hop, path, answers, ahead, group, index, within, member: memberOf(draft, token), ...(unit && { unit }) });
 }
 
 /** The group member that a token belongs to, directly or as the first scope of its branch. */
@@ -153,14 +156,16 @@ function hasSlot(draft: Draft, token: Token): boolean {
 
 function startRange(draft: Draft, group: OpenGroup, node: Exclude<GroupNode, { kind: 'dag' }>, limit: number): void {
   const ahead = node.kind === 'each' && limit > 1 && !('failFast' in node.policy) && draft.run?.maxSteps === undefined;
-  const window = ahead && isSingle(draft.node(node.body)) ? Math.max(limit, READ_AHEAD) + limit : limit;
+  const away = isAway(group);
+  const window = ahead && !away && isSingle(draft.node(node.body)) ? Math.max(limit, READ_AHEAD) + limit : limit;
   while (draft.verdict === null && group.cursor < group.size && group.active < window) {
-    const run = singlesFrom(draft, group, node, Math.min(group.size - group.cursor, window - group.active));
+    const most = Math.min(group.size - group.cursor, window - group.active);
+    const run = away ? alignedRun(draft, group, node, most) : singlesFrom(draft, group, node, most);
     if (run === 0) {
       startBranch(draft, group, node);
       continue;
     }
-    const granted = spend(draft, run);
+    const granted = away && !isRangePaid(draft, group, node) ? run : spend(draft, run);
     if (granted === 0) return;
     const from = group.cursor;
     group.cursor += granted;
@@ -170,7 +175,7 @@ function startRange(draft: Draft, group: OpenGroup, node: Exclude<GroupNode, { k
     const { input } = group.parent;
     draft.ranges.push({
       group: group.id, key: groupKey(group.parent), node: node.id, from, to: from + granted, limit, size: group.size,
-      ...(node.kind === 'each' ? { items: input as [] } : { input }),
+      ...(node.kind === 'each' ? { items: input as [] } : { input }), ...(away && { units: unitsOf(draft, group, node, from) }),
     });
   }
 }
@@ -215,6 +220,6 @@ function startMember(draft: Draft, group: OpenGroup, within: NodeId, token: Toke
   }
   if (token.scope !== -1) return;
   group.active += 1;
-  if (isSingle(draft.node(token.node))) startTask(draft, token, within, false);
+  if (isAway(group) || isSingle(draft.node(token.node))) startTask(draft, token, within, false);
   else enqueue(draft, withScope(draft, token));
 }

@@ -1,7 +1,7 @@
 /** The run's small shared store: tasks send operations, and the machine applies them one after the other. */
 import { preview, type Json } from '../../src/core/json.ts';
 import type { Draft } from './draft.ts';
-import type { ChannelOperation } from './events.ts';
+import type { ChannelOperation } from './channel-operation.ts';
 
 /** Applies all of them, or none; then the text says which one does not fit what the key holds. */
 export function applyOperations(draft: Draft, operations: readonly ChannelOperation[]): string | undefined {
@@ -17,6 +17,7 @@ export function applyOperations(draft: Draft, operations: readonly ChannelOperat
         break;
       case 'delete':
         delete next[key];
+        fresh.delete(key);
         break;
       case 'add':
         if (held !== undefined && typeof held !== 'number') return misfit('add', key, 'a number', held);
@@ -34,6 +35,7 @@ export function applyOperations(draft: Draft, operations: readonly ChannelOperat
     }
   }
   draft.channel = next;
+  for (const operation of operations) draft.operations?.set(draft.operations.size, operation);
   return undefined;
 }
 

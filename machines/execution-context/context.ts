@@ -7,8 +7,8 @@
  * 1. Plain JSON: ids, inputs, outputs, counters. No functions, classes, clocks, definitions.
  * 2. Every open token is in exactly one place: the queue of its scope, `inFlight`, `delayed`, `waits`, or as the
  *    `parent` of a group or scope that it stands for.
- * 3. A range member (a group member of one task) has no token until it needs one: it is open from the moment the
- *    group's `cursor` passes it until `outcomes` holds it.
+ * 3. A range member (a group member of one task, or any that is executed elsewhere) has no token until it needs one: it is
+ *    open from the moment the group's `cursor` passes it until `outcomes` holds it, or `apart` says that it has one now.
  * 4. `verdict` is set once; after that nothing is open.
  */
 import type { Fragment, NodeId } from '../../src/core/graph.ts';
@@ -16,6 +16,7 @@ import { hashJson } from '../../src/core/hash.ts';
 import { toJson, type Json } from '../../src/core/json.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
 import type { Boxed, Cell } from './cells.ts';
+import type { ChannelOperation } from './channel-operation.ts';
 import { emptyFifo, push, type Fifo } from './queue.ts';
 import { emptyVec, type Vec } from './vec.ts';
 
@@ -82,6 +83,8 @@ export interface Group {
   readonly id: number;
   readonly parent: Token;
   readonly size: number;
+  /** Set where the members are executed elsewhere, each as a whole: so many of them travel together. */
+  readonly batch?: number | undefined;
   /** Members before it have been started at least once. A dag starts members by `ready` alone. */
   readonly cursor: number;
   /** Members that hold a slot. */
@@ -90,12 +93,26 @@ export interface Group {
   readonly open: number;
   readonly failed: number;
   readonly outcomes: Vec<Cell>;
-  /** Members of one task that have a token or a branch of their own now (a retry, an iteration, a goto). */
+  /** Range members that have a token or a branch of their own now (a retry, an iteration, a goto), or came back from elsewhere. */
   readonly apart: Vec<1>;
   /** Started before, and free to go on: retries without delay, branches that were parked. Behind the range. */
   readonly ready: Fifo<Token>;
   /** Dag only: how many needs of a member are still open. */
   readonly needs?: Vec<number> | undefined;
+  /** Members that came back from elsewhere unfinished: what they go on from, until they have an outcome. */
+  readonly handed?: Vec<Handed> | undefined;
+}
+
+/** The branch of a member that is executed elsewhere, between two of its stays there, or in the second and later ones. */
+export interface Handed {
+  /** How often it has come back. */
+  readonly generation: number;
+  /** The context of its own ExecutionContext. */
+  readonly branch: Json;
+  /** What has come for it since, in order. */
+  readonly signals: readonly (readonly [name: string, ...Boxed])[];
+  /** The tokens in `waits` and `delayed` that stand for what it waits for; empty while it is away again. */
+  readonly waiting: readonly number[];
 }
 
 export interface Delayed {
@@ -169,6 +186,8 @@ export interface ExecutionContext {
   readonly completions: Vec<number>;
   readonly fragments: Readonly<Record<string, Fragment>>;
   readonly verdict: Verdict | null;
+  /** A branch that is executed on behalf of another run: what it did to the channel, for that run. */
+  readonly operations?: Vec<ChannelOperation> | undefined;
 }
 
 /** The first context of a run: its root step queued, with the workflow's input. */

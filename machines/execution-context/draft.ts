@@ -12,17 +12,19 @@
 import type { GraphNode, NodeId } from '../../src/core/graph.ts';
 import { InvariantError } from '../../src/core/errors.ts';
 import type { Cell } from './cells.ts';
-import type { Delayed, ExecutionContext, Group, Running, Scope, Token, Verdict, Waiting } from './context.ts';
+import type { ChannelOperation } from './channel-operation.ts';
+import type { Delayed, ExecutionContext, Group, Handed, Running, Scope, Token, Verdict, Waiting } from './context.ts';
 import type { ArmCommand, ExecuteCommand, RangeStart, Start } from './events.ts';
 import type { Plan } from './plan.ts';
-import { VecDraft, entries, get, type Vec } from './vec.ts';
+import { VecDraft, emptyVec, entries, get, type Vec } from './vec.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export type OpenScope = Mutable<Scope>;
-export type OpenGroup = Mutable<Omit<Group, 'outcomes' | 'apart' | 'needs'>> & {
+export type OpenGroup = Mutable<Omit<Group, 'outcomes' | 'apart' | 'needs' | 'handed'>> & {
   readonly outcomes: VecDraft<Cell>;
   readonly apart: VecDraft<1>;
   readonly needs: VecDraft<number> | undefined;
+  readonly handed: VecDraft<Handed>;
 };
 export type AgendaItem = OpenScope | OpenGroup;
 
@@ -45,6 +47,7 @@ export class Draft {
   posted: number;
   channel: ExecutionContext['channel'];
   fragments: ExecutionContext['fragments'];
+  readonly operations: VecDraft<ChannelOperation> | undefined;
 
   readonly start: Start[] = [];
   readonly ranges: RangeStart[] = [];
@@ -72,6 +75,7 @@ export class Draft {
     this.posted = before.posted;
     this.channel = before.channel;
     this.fragments = before.fragments;
+    this.operations = before.operations && new VecDraft(before.operations);
     this.inFlight = new VecDraft(before.inFlight);
     this.delayed = new VecDraft(before.delayed);
     this.waits = new VecDraft(before.waits);
@@ -120,7 +124,7 @@ export class Draft {
     let open = this.#groups?.get(id);
     if (open === undefined) {
       const stored = get(this.before.groups, id);
-      open = stored === undefined ? null : { ...stored, outcomes: new VecDraft(stored.outcomes), apart: new VecDraft(stored.apart), needs: stored.needs && new VecDraft(stored.needs) };
+      open = stored === undefined ? null : { ...stored, outcomes: new VecDraft(stored.outcomes), apart: new VecDraft(stored.apart), needs: stored.needs && new VecDraft(stored.needs), handed: new VecDraft(stored.handed ?? emptyVec<Handed>()) };
       (this.#groups ??= new Map()).set(id, open);
     }
     return open ?? undefined;
@@ -154,6 +158,16 @@ export class Draft {
     if (at !== undefined) this.completions.set(at, (this.completions.get(at) ?? 0) + times);
   }
 
+  /** A time is waited for no more. */
+  forgetTime(id: number): void {
+    if (this.delayed.get(id) === undefined) return;
+    this.delayed.delete(id);
+    this.disarm.push(id);
+    // The timers disarm before they arm: what this very event wanted armed is not told at all.
+    const armed = this.arm.findIndex(([told]) => told === id);
+    if (armed !== -1) this.arm.splice(armed, 1);
+  }
+
   /** Whether the executor has anything in its hands. */
   get busy(): boolean {
     return this.inFlight.size > 0 || this.openMembers > 0;
@@ -184,6 +198,7 @@ export class Draft {
       completions: this.completions.done(),
       fragments: this.fragments,
       verdict: this.verdict,
+      ...(this.operations && { operations: this.operations.done() }),
     };
   }
 
@@ -199,7 +214,7 @@ export class Draft {
     if (this.#groups === undefined) return this.before.groups;
     const groups = new VecDraft(this.before.groups);
     for (const [id, group] of this.#groups) if (group === null) groups.delete(id);
-      else groups.set(id, { ...group, outcomes: group.outcomes.done(), apart: group.apart.done(), needs: group.needs?.done() });
+      else groups.set(id, { ...group, outcomes: group.outcomes.done(), apart: group.apart.done(), needs: group.needs?.done(), handed: group.handed.size === 0 ? undefined : group.handed.done() });
     return groups.done();
   }
 

@@ -7,14 +7,9 @@
 import type { Fragment, NodeId } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
-import type { Value } from './cells.ts';
-import type { RunFacts, Token } from './context.ts';
-
-export type ChannelOperation =
-  | { readonly op: 'set'; readonly key: string; readonly value: Json }
-  | { readonly op: 'add'; readonly key: string; readonly value: number }
-  | { readonly op: 'append'; readonly key: string; readonly value: Json }
-  | { readonly op: 'delete'; readonly key: string };
+import type { Boxed, Cell, Value } from './cells.ts';
+import type { ChannelOperation } from './channel-operation.ts';
+import type { Delayed, Handed, RunFacts, Token, Waiting } from './context.ts';
 
 /** A step that a task chose at run time. */
 export interface Target {
@@ -41,7 +36,30 @@ export type Outcome =
   | { readonly kind: 'ask'; readonly signal: string; readonly question?: Json | undefined }
   | { readonly kind: 'cancel'; readonly error: SerializedError }
   /** `random` is 0 to 1, for the jitter of the next attempt's delay. */
-  | { readonly kind: 'failed'; readonly error: SerializedError; readonly random: number };
+  | { readonly kind: 'failed'; readonly error: SerializedError; readonly random: number }
+  | UnitOutcome;
+
+/** What a branch did while it was away, on whatever it ended. */
+interface Away {
+  readonly channel?: readonly ChannelOperation[] | undefined;
+  /** Completed executions by node; absent: one, of the node at which the member begins. */
+  readonly counts?: Readonly<Record<NodeId, number>> | undefined;
+  /** Executions that were started. */
+  readonly steps: number;
+  /** Signals that it was given and did not use. */
+  readonly signals?: Readonly<Record<string, readonly Boxed[]>> | undefined;
+  readonly checkpoint?: true | undefined;
+}
+
+/** How a member comes back that was executed elsewhere as a whole. `cancel` is the third way. */
+export type UnitOutcome =
+  /** `over`: it took all executions that the run had left. */
+  | (Away & { readonly kind: 'ended'; readonly cell: Cell; readonly over?: true | undefined })
+  /** It waits, or was given back: it goes on from `branch`, the context of its own ExecutionContext, when something has come for it. */
+  | (Away & { readonly kind: 'parked'; readonly branch: Json; readonly waits: readonly ParkedWait[]; readonly due?: ParkedDue | undefined });
+
+export type ParkedWait = Omit<Waiting, 'token'> & { readonly node: NodeId };
+export type ParkedDue = Omit<Delayed, 'token'> & { readonly node: NodeId; readonly attempt: number };
 
 /**
  * What happened to one token since it was last spoken of. `moves` are the executions that it went through by itself:
@@ -95,6 +113,23 @@ export interface Start extends Pick<Token, 'id' | 'node' | 'input' | 'attempt' |
   readonly member?: { readonly id: NodeId; readonly index: number; readonly size: number } | undefined;
   /** The group whose backend executes it; absent: this process. */
   readonly within?: NodeId | undefined;
+  /** Set for a member that is executed elsewhere as a whole. */
+  readonly unit?: UnitStart | undefined;
+}
+
+export interface UnitStart {
+  /** How often the branch was handed out before. */
+  readonly generation: number;
+  /** What it goes on from, and what has come for it since. */
+  readonly branch?: Json | undefined;
+  readonly signals?: Handed['signals'] | undefined;
+  /** Of the group; a member's key is this and its index. */
+  readonly key: string;
+  readonly size: number;
+  /** What the members of a `parallel` share: others may leave later than this one. */
+  readonly input?: Json | undefined;
+  /** Executions that it may start, where the run has a limit. */
+  readonly stepsLeft?: number | undefined;
 }
 
 /** Members `from` up to, not including, `to` of a group: at most `limit` of them at a time. */
@@ -110,6 +145,8 @@ export interface RangeStart {
   /** The items of an `each`; members of a `parallel` share `input`. */
   readonly items?: readonly Json[] | undefined;
   readonly input?: Json | undefined;
+  /** Set where the members are executed elsewhere, each as a whole: so many of them travel together, from multiples of it on. */
+  readonly units?: { readonly batch: number; readonly stepsLeft?: number | undefined } | undefined;
 }
 
 export interface ExecuteCommand {

@@ -14,12 +14,13 @@ import type { DagNode, GroupNode, MemberResult, PolicyPlan } from '../../src/cor
 import { preview, type Json } from '../../src/core/json.ts';
 import { decide, failsFast, type Tally } from '../../src/core/policies.ts';
 import { isFailure, valueOf, type Cell } from './cells.ts';
-import type { Token } from './context.ts';
+import type { Handed, Token } from './context.ts';
 import type { Draft, OpenGroup } from './draft.ts';
 import { taskProblem } from './failures.ts';
 import { readyMember } from './members.ts';
 import { emptyFifo } from './queue.ts';
 import { completeStep, drop, failStep, leave } from './scopes.ts';
+import { batchOf } from './units.ts';
 import { VecDraft, emptyVec } from './vec.ts';
 
 const STRICT: PolicyPlan = { kind: 'strict' };
@@ -37,6 +38,7 @@ export function openGroup(draft: Draft, token: Token, node: GroupNode): void {
     id: draft.newId(),
     parent: token,
     size,
+    batch: batchOf(draft, node),
     cursor: 0,
     active: 0,
     open: 0,
@@ -45,6 +47,7 @@ export function openGroup(draft: Draft, token: Token, node: GroupNode): void {
     apart: new VecDraft<1>(emptyVec()),
     ready: emptyFifo(),
     needs: node.kind === 'dag' ? new VecDraft<number>(emptyVec()) : undefined,
+    handed: new VecDraft<Handed>(emptyVec()),
   };
   draft.addGroup(group);
   draft.agenda.add(group);

@@ -16,12 +16,14 @@ import { isSingle } from './admit.ts';
 import { applyOperations } from './channel.ts';
 import { memberPath, type Running, type Token } from './context.ts';
 import type { Draft, OpenGroup } from './draft.ts';
-import type { MemberReport, Outcome, RangeReport, Report, TokenReport } from './events.ts';
+import type { MemberReport, Outcome, RangeReport, Report, TokenReport, UnitOutcome } from './events.ts';
 import { iterationLimit, lastFailure, taskProblem } from './failures.ts';
 import { memberEnded } from './members.ts';
 import { boxed, cellOf, isValue } from './cells.ts';
 import { completeScope, completeStep, conclude, enqueue, failStep, goTo, leave, spawn, withScope } from './scopes.ts';
-import { answered, park, takeEarly } from './waits.ts';
+import { takeEarly } from './early.ts';
+import { cameBack, isAway } from './units.ts';
+import { answered, park, signalled } from './waits.ts';
 
 /** Takes in one batch, in the order in which the executor saw the outcomes. */
 export function settle(draft: Draft, reports: readonly Report[]): void {
@@ -82,12 +84,13 @@ function settleRange(draft: Draft, report: RangeReport): void {
   const { indexes, cells } = report;
   const node = draft.node(group.parent.node);
   const someApart = group.apart.size > 0;
+  const away = isAway(group);
   let closed = 0;
   for (let at = 0; at < indexes.length; at += 1) {
     const index = indexes[at] as number;
     const cell = cells[at];
     if (!isValue(cell) || !(Number.isInteger(index) && index >= 0 && index < group.cursor) || closed >= group.open) continue;
-    if (node.kind === 'parallel' && !isRanged(draft, node, index)) continue;
+    if (node.kind === 'parallel' && !away && !isRanged(draft, node, index)) continue;
     if ((someApart && group.apart.get(index) !== undefined) || !group.outcomes.add(index, cell)) continue;
     closed += 1;
     if (node.kind === 'parallel') draft.count(node.members[index]?.entry ?? '', 1);
@@ -120,7 +123,7 @@ function isOpen(draft: Draft, group: OpenGroup, index: number): boolean {
   if (group.open === 0 || draft.verdict !== null || !Number.isInteger(index) || index < 0 || index >= group.cursor) return false;
   if (group.outcomes.get(index) !== undefined || group.apart.get(index) !== undefined) return false;
   const node = draft.node(group.parent.node);
-  return node.kind !== 'parallel' || isRanged(draft, node, index);
+  return node.kind !== 'parallel' || isAway(group) || isRanged(draft, node, index);
 }
 
 /** Branches stand beside range members in a parallel only: the members of an each are all alike. */
@@ -140,11 +143,19 @@ function memberNodes(draft: Draft, group: OpenGroup): (index: number) => NodeId 
   throw new InvariantError('invariant/not-a-group', `"${node.id}" has members but is no group`);
 }
 
+/** A member that was executed elsewhere; what it was told and did not use is for others. */
+function back(draft: Draft, token: Token, end: UnitOutcome): void {
+  cameBack(draft, token, end);
+  for (const name in end.signals) for (const value of end.signals[name] ?? []) if (draft.verdict === null) signalled(draft, name, value);
+}
+
 /** Applies the outcome of the execution at which a token stood; the token holds no slot of its scope any more. */
 function ended(draft: Draft, token: Token, end: Outcome): void {
+  if (end.kind === 'ended' || end.kind === 'parked') return back(draft, token, end);
   const node = draft.node(token.node);
-  if (node.kind !== 'task') throw new InvariantError('invariant/not-a-task', `"${node.id}" was executed but is no task`);
+  // A member that is executed elsewhere may begin with any step; it is cancelled as a whole.
   if (end.kind === 'cancel') return conclude(draft, { kind: 'cancelled', error: end.error });
+  if (node.kind !== 'task') throw new InvariantError('invariant/not-a-task', `"${node.id}" was executed but is no task`);
   if (end.kind === 'failed') return failed(draft, token, node, end);
   if (end.kind === 'ask') return ask(draft, token, end);
   const misfit = end.channel === undefined ? undefined : applyOperations(draft, end.channel);

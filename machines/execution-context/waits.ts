@@ -4,7 +4,9 @@ import type { Boxed } from './cells.ts';
 import type { Delayed, Token, Waiting } from './context.ts';
 import type { Draft, OpenScope } from './draft.ts';
 import { completeStep, enqueue, failStep } from './scopes.ts';
+import { takeEarly } from './early.ts';
 import { taskProblem } from './failures.ts';
+import { revive } from './units.ts';
 
 export function startSleep(draft: Draft, scope: OpenScope, token: Token, node: SleepNode): void {
   scope.parked += 1;
@@ -21,15 +23,6 @@ export function startWait(draft: Draft, scope: OpenScope, token: Token, node: Wa
   scope.parked += 1;
   draft.waits.set(token.id, { token, signal: node.signal, since: draft.at });
   if (node.timeoutMs !== undefined) park(draft, token, node.timeoutMs, 'wait-timeout');
-}
-
-/** The oldest signal of that name that came before anyone waited for it. */
-export function takeEarly(draft: Draft, name: string): Boxed | undefined {
-  const early = draft.signals[name];
-  if (early === undefined) return undefined;
-  const { [name]: _, ...others } = draft.signals;
-  draft.signals = early.length === 1 ? others : { ...others, [name]: early.slice(1) };
-  return early[0];
 }
 
 /** Parks a token until a time; the timers are told. */
@@ -54,11 +47,9 @@ export function answered(draft: Draft, id: number, value: Boxed): void {
   const wait = draft.waits.get(id);
   if (wait === undefined) return;
   draft.waits.delete(id);
-  if (draft.delayed.get(id) !== undefined) {
-    draft.delayed.delete(id);
-    draft.disarm.push(id);
-  }
+  draft.forgetTime(id);
   const { token } = wait;
+  if (revive(draft, token, [wait.signal, value])) return;
   unpark(draft, token);
   if (wait.asked === true) enqueue(draft, { ...token, answers: { ...token.answers, [wait.signal]: value } });
   else completeStep(draft, token, draft.node(token.node), value[0]);
@@ -76,6 +67,7 @@ export function due(draft: Draft, ids: readonly number[]): void {
       continue;
     }
     draft.delayed.delete(id);
+    if (revive(draft, token)) continue;
     unpark(draft, token);
     if (why === 'retry') enqueue(draft, token);
     else if (why === 'sleep') completeStep(draft, token, draft.node(token.node), token.input);
