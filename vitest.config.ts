@@ -9,6 +9,8 @@ export default defineConfig({
     alias: [
       { find: /^taskchart$/, replacement: here('src/index.ts') },
       { find: /^taskchart\/machines$/, replacement: here('machines/index.ts') },
+      { find: /^taskchart\/redis$/, replacement: here('src/redis.ts') },
+      { find: /^taskchart\/inspect$/, replacement: here('src/inspect.ts') },
       { find: /^taskchart\/stores$/, replacement: here('src/stores.ts') },
       { find: /^taskchart\/testing$/, replacement: here('src/testing.ts') },
     ],

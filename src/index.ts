@@ -2,7 +2,12 @@
 import { nodeEnvironment } from './adapters/node.ts';
 import type { Step, Through } from './define/step.ts';
 import type { WorkflowOptions } from './define/workflow.ts';
+import { inspectFromEnvironment } from './inspect/environment.ts';
+import type { Environment } from './ports.ts';
+import { linkRemote } from './runtime/remote/link.ts';
 import { Workflow } from './runtime/workflow.ts';
+
+const environment: Environment = { ...nodeEnvironment, inspect: inspectFromEnvironment, remote: linkRemote };
 
 // Compose
 export { task } from './define/task.ts';
@@ -16,7 +21,7 @@ export { channelKey } from './define/channel.ts';
 
 /** A workflow: a composed graph under an id, ready to run, to embed, or to be a step of another. */
 export function workflow<const Id extends string, I, O>(id: Id, root: Step<I, O>, options?: WorkflowOptions): Workflow<Id, I, Through<O, I>> {
-  return new Workflow<Id, I, Through<O, I>>(nodeEnvironment, id, root as Step<I, Through<O, I>>, options);
+  return new Workflow<Id, I, Through<O, I>>(environment, id, root as Step<I, Through<O, I>>, options);
 }
 
 // Types of composing

@@ -2,6 +2,7 @@
 export { memoryStore } from './adapters/memory-store.ts';
 export { fileStore } from './adapters/file/store.ts';
 export { sqliteStore } from './adapters/sqlite/store.ts';
+export { RedisCheckpointStore } from './adapters/redis/checkpoint-store.ts';
 export type { FileStoreOptions } from './adapters/file/store.ts';
 export type { SqliteStoreOptions } from './adapters/sqlite/store.ts';
 export type { CheckpointStore, RevisionNote, RunNote, RunOwner, RunWriter, StoredRun } from './ports.ts';

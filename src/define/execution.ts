@@ -5,12 +5,15 @@
  * backends.
  *
  * Invariants
- * 1. A backend's configuration may hold secrets: it is never in a graph, and no error shows one of its texts.
+ * 1. A backend's configuration may hold secrets: it is never in a graph, no error shows one of its texts, and printing the
+ *    workflow does not show it.
  * 2. `direct` is one at a time.
  */
-import { DefinitionError } from '../core/errors.ts';
 import type { BackendName, ExecutionPlan } from '../core/graph.ts';
-import { badOption, booleanOption, integerOption, oneOfOption, optionsObject, textOption } from '../core/options.ts';
+import { badOption, durationOption, integerOption, oneOfOption, optionsObject, textOption } from '../core/options.ts';
+import { checkRedisConfig, type RedisConfig } from '../core/redis-config.ts';
+
+export type { RedisConfig } from '../core/redis-config.ts';
 
 export interface ThreadsConfig {
   /** The module that defines the workflow, loaded again in every thread: pass `import.meta.url`. */
@@ -18,27 +21,18 @@ export interface ThreadsConfig {
   readonly maxThreads?: number;
 }
 
-interface RedisCommon {
-  /** Runs of one namespace share their workers. */
-  readonly namespace?: string;
-  readonly prefix?: string;
-}
-export type RedisConfig =
-  | (RedisCommon & { readonly url: string })
-  | (RedisCommon & {
-      readonly host: string;
-      readonly port?: number;
-      readonly username?: string;
-      readonly password?: string;
-      readonly tls?: boolean;
-      readonly db?: number;
-    });
-
 export type ExecutionOptions =
   | { readonly backend: 'direct' }
   | { readonly backend: 'local'; readonly concurrency?: number }
   | { readonly backend: 'threads'; readonly concurrency?: number; readonly backendConfig: ThreadsConfig }
-  | { readonly backend: 'redis'; readonly concurrency?: number; readonly backendConfig: RedisConfig };
+  | {
+      readonly backend: 'redis';
+      /** Members that may be with the workers, or wait for one, at the same time. Default: 4,096. */
+      readonly concurrency?: number;
+      /** How long the group waits for a worker to start one of its units, in milliseconds; then they fail. Default: for ever. */
+      readonly startTimeout?: number;
+      readonly backendConfig: RedisConfig;
+    };
 
 /** A backend's own configuration. It may hold secrets: never printed, hashed or stored. */
 export type BackendSettings = Readonly<Record<string, unknown>>;
@@ -48,40 +42,39 @@ export interface CheckedExecution {
   readonly settings?: BackendSettings;
 }
 
+/** Members of a group that workers may have, or find in the queue, at the same time: how many of them run is up to the workers' slots. */
+const OPEN_UNITS = 4096;
+
 export const defaultExecution: ExecutionPlan = Object.freeze({ backend: 'local', concurrency: 64 });
 
 const backends = ['direct', 'local', 'threads', 'redis'] as const satisfies readonly BackendName[];
-const configNames = {
-  direct: [],
-  local: [],
-  threads: ['module', 'maxThreads'],
-  redis: ['url', 'host', 'port', 'username', 'password', 'tls', 'db', 'namespace', 'prefix'],
-} as const satisfies Record<BackendName, readonly string[]>;
 
 /** Checks what `withExecution` was given. `where` names the group in errors. */
 export function checkExecution(where: string, given: unknown): CheckedExecution {
-  const options = optionsObject(where, given, ['backend', 'concurrency', 'backendConfig']);
+  const options = optionsObject(where, given, ['backend', 'concurrency', 'startTimeout', 'backendConfig']);
   const backend = oneOfOption(`${where}.backend`, options['backend'], backends);
-  const { concurrency, backendConfig } = options;
+  const { concurrency, backendConfig, startTimeout } = options;
+  if (backend === 'redis') return { plan: { backend, concurrency: limitOf(where, concurrency, OPEN_UNITS) }, settings: redisSettings(where, backendConfig, startTimeout) };
+  if (startTimeout !== undefined) throw badOption(`${where}.startTimeout`, startTimeout, 'left out', 'It is an option of the backend "redis".');
   if (backend === 'direct') {
     if (concurrency !== undefined && concurrency !== 1) throw badOption(`${where}.concurrency`, concurrency, '1 on the backend "direct"', 'Use "local".');
     return { plan: { backend, concurrency: 1 }, ...checkConfig(where, backend, backendConfig) };
   }
-  const limit = concurrency === undefined ? defaultExecution.concurrency : integerOption(`${where}.concurrency`, concurrency, 1);
-  return { plan: { backend, concurrency: limit }, ...checkConfig(where, backend, backendConfig) };
+  return { plan: { backend, concurrency: limitOf(where, concurrency) }, ...checkConfig(where, backend, backendConfig) };
 }
 
-function checkConfig(where: string, backend: BackendName, given: unknown): { settings?: BackendSettings } {
+function limitOf(where: string, concurrency: unknown, standard = defaultExecution.concurrency): number {
+  return concurrency === undefined ? standard : integerOption(`${where}.concurrency`, concurrency, 1);
+}
+
+function checkConfig(where: string, backend: 'direct' | 'local' | 'threads', given: unknown): { settings?: BackendSettings } {
   const path = `${where}.backendConfig`;
   if (given === undefined) {
     if (backend === 'threads') throw badOption(path, given, '{ module } on the backend "threads"', 'Pass { module: import.meta.url } of the module that defines the workflow.');
-    if (backend === 'redis') throw badOption(path, given, '{ url } or { host } on the backend "redis"');
     return {};
   }
-  const config = optionsObject(path, given, configNames[backend]);
-  if (backend === 'threads') return { settings: checkThreads(path, config) };
-  if (backend === 'redis') checkRedis(path, config);
-  return { settings: Object.freeze({ ...config }) };
+  const config = optionsObject(path, given, backend === 'threads' ? ['module', 'maxThreads'] : []);
+  return { settings: backend === 'threads' ? checkThreads(path, config) : Object.freeze({ ...config }) };
 }
 
 function checkThreads(path: string, config: Readonly<Record<string, unknown>>): BackendSettings {
@@ -91,16 +84,15 @@ function checkThreads(path: string, config: Readonly<Record<string, unknown>>): 
   return Object.freeze({ module: name, ...(maxThreads === undefined ? {} : { maxThreads }) });
 }
 
-/** The values may be secrets, so the errors about them never show one. */
-function checkRedis(path: string, config: Readonly<Record<string, unknown>>): void {
-  if ((config['url'] === undefined) === (config['host'] === undefined)) {
-    throw new DefinitionError('definition/bad-option', `Option ${path} needs either url or host, and not both.`, { details: { option: path } });
-  }
-  for (const name of ['url', 'host', 'username', 'password', 'namespace', 'prefix']) {
-    if (config[name] === undefined || typeof config[name] === 'string') continue;
-    throw new DefinitionError('definition/bad-option', `Option ${path}.${name} must be a string, but is of type ${typeof config[name]}.`, { details: { option: `${path}.${name}` } });
-  }
-  if (config['port'] !== undefined) integerOption(`${path}.port`, config['port'], 1, 65_535);
-  if (config['db'] !== undefined) integerOption(`${path}.db`, config['db'], 0);
-  if (config['tls'] !== undefined) booleanOption(`${path}.tls`, config['tls']);
+/** As Node's `inspect` looks for it; elsewhere it is a symbol like any other. */
+const inspected = Symbol.for('nodejs.util.inspect.custom');
+const unseen = { value: () => '(settings of a backend, which are not shown)' };
+
+function redisSettings(where: string, given: unknown, startTimeout: unknown): BackendSettings {
+  const path = `${where}.backendConfig`;
+  if (given === undefined) throw badOption(path, given, '{ url } or { host } on the backend "redis"');
+  checkRedisConfig(path, given);
+  const startTimeoutMs = startTimeout === undefined ? {} : { startTimeoutMs: durationOption(`${where}.startTimeout`, startTimeout, 1) };
+  const settings = { ...(given as RedisConfig), ...startTimeoutMs };
+  return Object.freeze(Object.defineProperties(settings, { [inspected]: unseen, toJSON: unseen }));
 }

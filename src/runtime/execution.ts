@@ -3,10 +3,11 @@ import { TaskTimeoutError, WorkflowCancelledError, reviveError } from '../core/e
 import type { NodeId, TaskNode } from '../core/graph.ts';
 import type { Json } from '../core/json.ts';
 import { isRetryable } from '../core/retry.ts';
-import type { Outcome } from '../../machines/index.ts';
-import type { Backend, Environment, TaskName, TaskNote } from '../ports.ts';
+import { executionKey, type Outcome } from '../../machines/index.ts';
+import type { Backend, Environment, TaskNote } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
 import { unknownTask } from './errors.ts';
+import { embeddedNames } from './find.ts';
 import { Invocation, type Resolved, type Scene, type Spot } from './invocation.ts';
 import type { Observers, TaskPlace } from './observer.ts';
 
@@ -31,6 +32,12 @@ export class Site implements Scene {
 
   resolve(step: object, from: NodeId): Resolved {
     return this.code.resolve(step, from);
+  }
+
+  hears(note: TaskNote, spot: Spot, index: number | undefined): void {
+    if (!this.observers.heard) return;
+    const key = index === undefined ? executionKey(spot) : `${executionKey(spot)}.${index}`;
+    tellNote(this, { task: spot.node, key, attempt: spot.attempt, iteration: spot.iteration }, note);
   }
 }
 
@@ -151,7 +158,7 @@ function remote(site: Site, job: Job, backend: Backend): Runnable {
       try {
         const { attempt, iteration, key, task: node } = place;
         const outcome = (await backend.run({
-          workflow: site.code.workflow, node, embedded: embeddedNames(site.code, node), declared: site.code.definition.graph.nodes[node] !== undefined,
+          workflow: site.code.workflow, node, embedded: embeddedNames((id) => site.code.node(id), node), declared: site.code.definition.graph.nodes[node] !== undefined,
           runId: site.runId, input, attempt, iteration, idempotencyKey: `${site.runId}/${key}`, answers: job.answers, channel: site.channel, signal: controller.signal, started, note: (note) => tellNote(site, place, note),
         })) as Outcome;
         if ('fragments' in outcome && outcome.fragments !== undefined) site.code.restore(outcome.fragments);
@@ -161,16 +168,6 @@ function remote(site: Site, job: Job, backend: Backend): Runnable {
       }
     },
   };
-}
-
-/** The names of `outer/inner/task` in the embedded workflows around it. */
-function embeddedNames(code: WorkflowCode, node: NodeId): readonly TaskName[] {
-  const names: TaskName[] = [];
-  for (let slash = node.indexOf('/'); slash >= 0; slash = node.indexOf('/', slash + 1)) {
-    const scope = code.node(node.slice(0, slash));
-    if (scope?.kind === 'scope' && scope.workflow !== undefined) names.push({ workflow: scope.workflow, node: node.slice(slash + 1) });
-  }
-  return names;
 }
 
 function tellNote(site: Site, place: TaskPlace, note: TaskNote): void {

@@ -16,6 +16,7 @@ import type { ExecuteCommand, ExecutionEvent, RangeStart, Start } from '../../ma
 import type { Backend } from '../ports.ts';
 import type { Site } from './execution.ts';
 import type { GroupExecutor } from './group-executor.ts';
+import type { RemoteGroups } from './remote/groups.ts';
 import { unknownTask } from './errors.ts';
 import { Outbox } from './outbox.ts';
 import { Range, type RangeHost } from './range.ts';
@@ -27,14 +28,18 @@ export class Executor implements RangeHost, TokenHost {
   readonly outbox: Outbox;
   readonly slice: Slice;
   readonly #groups: GroupExecutor;
+  /** Made when the first member leaves. */
+  readonly #makeRemote: () => RemoteGroups;
+  #remote: RemoteGroups | undefined;
   readonly #tokens = new Map<number, TokenRun>();
   readonly #ranges = new Map<number, Range>();
   paused = false;
   #flushing = false;
 
-  constructor(site: Site, groups: GroupExecutor, send: (event: ExecutionEvent) => void, congestion: () => Promise<void> | undefined) {
+  constructor(site: Site, groups: GroupExecutor, remote: () => RemoteGroups, send: (event: ExecutionEvent) => void, congestion: () => Promise<void> | undefined) {
     this.site = site;
     this.#groups = groups;
+    this.#makeRemote = remote;
     this.slice = new Slice(site.environment.clock, congestion);
     this.outbox = new Outbox(site.environment.clock, send, () => {
       for (const run of this.#tokens.values()) run.reportMoves();
@@ -49,10 +54,10 @@ export class Executor implements RangeHost, TokenHost {
     for (const id of command.hold) this.#tokens.get(id)?.hold();
     const resumed = this.paused && !command.paused;
     this.paused = command.paused;
-    for (const start of command.start) this.#startToken(start);
+    for (const start of command.start) this.#startToken(start, command.revision);
     // The answer to READY tells of all members again, also of those that are in these hands.
     const held = command.fragments === undefined ? undefined : new Set(this.#ranges.keys());
-    for (const range of command.ranges) if (held?.has(range.group) !== true) this.#startRange(range);
+    for (const range of command.ranges) if (held?.has(range.group) !== true) this.#startRange(range, command.revision);
     if (resumed) for (const range of this.#ranges.values()) range.wake();
   }
 
@@ -82,14 +87,30 @@ export class Executor implements RangeHost, TokenHost {
     this.#flushWhenIdle();
   }
 
+  /** What is executed by workers. */
+  get remote(): RemoteGroups {
+    return (this.#remote ??= this.#makeRemote());
+  }
+
+  /** Whether anything was ever sent to workers. */
+  get reached(): RemoteGroups | undefined {
+    return this.#remote;
+  }
+
   backendFor(within: NodeId | undefined): Backend | undefined {
     return within === undefined ? undefined : this.#groups.backendFor(within);
   }
 
+  /** Nothing is being executed here. */
+  get idle(): boolean {
+    if (this.#tokens.size > 0) return false;
+    for (const range of this.#ranges.values()) if (!range.idle) return false;
+    return true;
+  }
+
   /** Nothing runs, so nothing is gained by gathering more; unless others had no turn for too long. */
   #flushWhenIdle(): void {
-    if (this.#flushing || this.#tokens.size > 0 || this.slice.spent()) return;
-    for (const range of this.#ranges.values()) if (!range.idle) return;
+    if (this.#flushing || this.#tokens.size > 0 || this.slice.spent() || !this.idle) return;
     this.#flushing = true;
     try {
       this.outbox.flush();
@@ -98,15 +119,17 @@ export class Executor implements RangeHost, TokenHost {
     }
   }
 
-  #startToken(start: Start): void {
+  #startToken(start: Start, revision: number): void {
     if (this.#tokens.has(start.id)) return;
+    if (start.unit !== undefined) return this.remote.startToken(start, revision);
     this.#needCode(start.node);
     const run = new TokenRun(this, start);
     this.#tokens.set(start.id, run);
     run.begin();
   }
 
-  #startRange(start: RangeStart): void {
+  #startRange(start: RangeStart, revision: number): void {
+    if (start.units !== undefined) return this.remote.startRange(start, revision);
     let range = this.#ranges.get(start.group);
     if (range === undefined) {
       this.#needCode(start.node);
@@ -124,14 +147,14 @@ export class Executor implements RangeHost, TokenHost {
 
   #abortToken(id: number): void {
     const run = this.#tokens.get(id);
-    if (run === undefined) return;
+    if (run === undefined) return this.#remote?.abortToken(id);
     this.#tokens.delete(id);
     run.abort();
   }
 
   #abortRange(group: number): void {
     const range = this.#ranges.get(group);
-    if (range === undefined) return;
+    if (range === undefined) return this.#remote?.abortGroup(group);
     this.#ranges.delete(group);
     range.abort();
   }

@@ -1,16 +1,31 @@
 /**
- * Picks the backend on which a group's tasks are executed. Stateless: it decides per call, from the group's plan.
- * What a backend itself needs (a pool of threads) is kept by whoever made the backend, once per configuration.
+ * Picks the backend on which a group's tasks are executed. Stateless: it decides per call, from the group's plan, and builds
+ * what is needed. What a backend itself keeps (a pool of threads, a connection) belongs to whoever made the backend.
  */
 import { DefinitionError } from '../core/errors.ts';
 import type { GroupNode, NodeId } from '../core/graph.ts';
-import type { Backend, Environment } from '../ports.ts';
+import type { Backend, Environment, Transport } from '../ports.ts';
 import type { WorkflowCode } from './code.ts';
 
 const missing: Readonly<Record<string, string>> = {
-  redis: 'this version has no Redis workers yet; use the backend "local" or "threads"',
+  redis: 'this entry of the package has no way to Redis (a browser has none); use the backend "local"',
   threads: 'this entry of the package has no worker threads; use the backend "local"',
 };
+
+/** Where the members of a `redis` group are executed. */
+export interface RemotePlace {
+  readonly transport: Transport;
+  readonly queue: string;
+  readonly startTimeoutMs: number | undefined;
+}
+
+/** The part of a checked `backendConfig` that is no connection. */
+interface RemoteSettings {
+  readonly queue?: string;
+  readonly startTimeoutMs?: number;
+}
+
+export const defaultQueue = 'default';
 
 export class GroupExecutor {
   readonly #code: WorkflowCode;
@@ -21,24 +36,51 @@ export class GroupExecutor {
     this.#environment = environment;
   }
 
-  /** The backend of a group, or nothing where this event loop executes its tasks. */
+  /** The backend that executes a group's tasks one by one, or nothing where this event loop does, or workers take whole members. */
   backendFor(group: NodeId): Backend | undefined {
     const node = this.#code.node(group) as GroupNode;
     const name = node.execution.backend;
-    if (name === 'direct' || name === 'local') return undefined;
+    if (name === 'direct' || name === 'local' || name === 'redis') return undefined;
     const make = this.#environment.backends[name];
     if (make === undefined) throw unavailable(this.#code.workflow, group, name);
     return make(this.#code.settings(group));
   }
 
+  /** Where workers execute the members of a `redis` group. */
+  remote(group: NodeId): RemotePlace {
+    const { connect } = this.#environment;
+    if (connect === undefined) throw unavailable(this.#code.workflow, group, 'redis');
+    const settings = this.#code.settings(group);
+    const { queue = defaultQueue, startTimeoutMs } = (settings ?? {}) as RemoteSettings;
+    return { transport: connect(settings), queue, startTimeoutMs };
+  }
+
+  /** The places of all `redis` groups in the graph. */
+  remotePlaces(): readonly Transport[] {
+    const places = new Map<string, Transport>();
+    for (const node of this.#groups()) {
+      if (node.execution.backend !== 'redis') continue;
+      const { transport } = this.remote(node.id);
+      places.set(transport.key, transport);
+    }
+    return [...places.values()];
+  }
+
   /** Refuses a graph before it starts when one of its backends is not to be had here. */
   check(): void {
+    for (const { id, execution } of this.#groups()) {
+      const { backend } = execution;
+      if (backend === 'direct' || backend === 'local') continue;
+      const there = backend === 'redis' ? this.#environment.connect : this.#environment.backends[backend];
+      if (there === undefined) throw unavailable(this.#code.workflow, id, backend);
+    }
+  }
+
+  *#groups(): Generator<GroupNode> {
     const { nodes } = this.#code.definition.graph;
     for (const id in nodes) {
       const node = nodes[id];
-      if (node === undefined || !('execution' in node)) continue;
-      const { backend } = node.execution;
-      if (backend !== 'direct' && backend !== 'local' && this.#environment.backends[backend] === undefined) throw unavailable(this.#code.workflow, id, backend);
+      if (node !== undefined && 'execution' in node) yield node;
     }
   }
 }

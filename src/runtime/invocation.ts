@@ -32,6 +32,8 @@ export interface Scene {
   readonly channel: Readonly<Record<string, Json>>;
   /** Finds the node of a step that the task at `from` names. */
   resolve(step: object, from: NodeId): Resolved;
+  /** Hears what an execution says whose spot has no `note` of its own. */
+  readonly hears?: ((note: TaskNote, spot: Spot, index: number | undefined) => void) | undefined;
 }
 
 /** What executions in one place have in common; a fan-out shares one among all its members. */
@@ -125,13 +127,18 @@ export class Invocation implements TaskContext<unknown> {
 
   get log(): TaskLog {
     const write = (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, data?: unknown) => {
-      this.#spot.note?.({ kind: 'log', level, message: String(message), data });
+      this.#say({ kind: 'log', level, message: String(message), data });
     };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }
 
   progress(done: number, total?: number, note?: string): void {
-    this.#spot.note?.({ kind: 'progress', done, total, note });
+    this.#say({ kind: 'progress', done, total, note });
+  }
+
+  #say(note: TaskNote): void {
+    if (this.#spot.note === undefined) this.#spot.scene.hears?.(note, this.#spot, this.#index);
+    else this.#spot.note(note);
   }
 
   nextTask(step: object, ...input: unknown[]): void {

@@ -38,9 +38,13 @@ export type RunEvent = { /** Milliseconds since the epoch. */ readonly at: numbe
 
 export type RunListener = (event: RunEvent) => void;
 
+/** What a task says while it runs. */
+export type NoteEvent = Extract<RunEvent, { readonly type: 'task.progress' | 'task.log' }>;
+
 /** Delivers events; a listener that throws is reported once to the console and disturbs nobody. */
 export class Observers {
   readonly #listeners = new Set<RunListener>();
+  readonly #noteListeners = new Set<(event: NoteEvent) => void>();
 
   get watched(): boolean {
     return this.#listeners.size > 0;
@@ -51,7 +55,18 @@ export class Observers {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Somebody hears what tasks say, without the slower road that telling of every task takes. */
+  get heard(): boolean {
+    return this.#noteListeners.size > 0;
+  }
+
+  /** Calls `listener` for progress and logs alone; the run counts as unwatched. */
+  hear(listener: (event: NoteEvent) => void): void {
+    this.#noteListeners.add(listener);
+  }
+
   tell(event: RunEvent): void {
+    if (this.#noteListeners.size > 0 && (event.type === 'task.progress' || event.type === 'task.log')) for (const listener of this.#noteListeners) listener(event);
     for (const listener of this.#listeners) {
       try {
         listener(event);

@@ -47,6 +47,8 @@ export class Recorder {
   #revision: number;
   #posted: number;
   #durablePost: number;
+  #durable: number;
+  readonly #listeners = new Set<(revision: number) => void>();
   #journalBytes: number;
   #snapshotBytes: number;
   #wanted = false;
@@ -62,6 +64,7 @@ export class Recorder {
     this.#revision = start.revision;
     this.#posted = start.posted;
     this.#durablePost = start.posted;
+    this.#durable = start.revision;
     this.#snapshotBytes = start.snapshotBytes;
     this.#journalBytes = start.journalBytes;
     this.#capture = capture;
@@ -76,6 +79,22 @@ export class Recorder {
   /** The newest message of the mailbox that a restored run would know of. */
   get durablePost(): number {
     return this.#durablePost;
+  }
+
+  /** Whether every accepted event is stored: then what leaves the process can wait until what planned it is durable. */
+  get journalled(): boolean {
+    return this.#mode === 'journal';
+  }
+
+  /** The newest revision that a restored run would have. */
+  get durable(): number {
+    return this.#durable;
+  }
+
+  /** Calls `listener` with every revision that becomes durable; returns the way to stop. */
+  onDurable(listener: (revision: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** An event that the machine has accepted; `revision` is the run's revision after it. */
@@ -150,11 +169,13 @@ export class Recorder {
   async #append(): Promise<void> {
     const lines = this.#lines;
     const posted = this.#posted;
+    const revision = this.#revision;
     this.#journalBytes += this.#linesBytes;
     this.#lines = [];
     this.#linesBytes = 0;
-    await this.#writer.append(lines, this.#revision);
+    await this.#writer.append(lines, revision);
     this.#durablePost = posted;
+    this.#tell(revision);
   }
 
   /** The snapshot holds what the waiting lines say, so they need not be written. */
@@ -169,6 +190,12 @@ export class Recorder {
     this.#snapshotBytes = text.length;
     await this.#writer.save(text, revision);
     this.#durablePost = posted;
+    this.#tell(revision);
+  }
+
+  #tell(revision: number): void {
+    this.#durable = revision;
+    for (const listener of this.#listeners) listener(revision);
   }
 
   #relieve(): void {

@@ -23,6 +23,9 @@ import type { Recorder } from './recorder.ts';
 import { checkSignal } from './signals.ts';
 import { whatItWaitsFor, type RunStatus } from './status.ts';
 
+/** How long the result of a run waits for Redis. */
+const LEAVE_MOST_MS = 2000;
+
 export interface Run<O> {
   readonly id: string;
   /** The output; rejects with the run's error. */
@@ -153,7 +156,9 @@ export class ActorRun<O> implements Run<O> {
 
   status(): RunStatus {
     const snapshot = this.actor.getSnapshot();
-    return whatItWaitsFor(String(snapshot.value), snapshot.context);
+    const status = whatItWaitsFor(String(snapshot.value), snapshot.context);
+    const remote = this.#attachment.waitsFor?.() ?? [];
+    return remote.length === 0 ? status : { ...status, waitsFor: [...status.waitsFor, ...remote] };
   }
 
   /** A message from another process. What does not fit is refused there; here it is only told to those who watch. */
@@ -228,9 +233,12 @@ export class ActorRun<O> implements Run<O> {
       if (early) await this.#recorder?.abandon();
       else await this.#recorder?.finish();
     } catch (thrown) {
+      await this.#leaving('left');
       this.#end(thrown);
       return;
     }
+    const leaving = this.#leaving((snapshot.context?.verdict ?? null) === null ? 'left' : 'ended');
+    if (leaving !== undefined) await leaving;
     const problem = early ? stopped(this.id, this.#code.workflow) : error;
     if (problem !== undefined) this.#end(problem);
     else if (!this.#over) {
@@ -238,6 +246,19 @@ export class ActorRun<O> implements Run<O> {
       this.#tell('run.completed');
       this.#resolve(snapshot.output as O);
     }
+  }
+
+  /** What is left in Redis is removed before the result is told, unless Redis takes too long: then it is done behind it. */
+  #leaving(how: 'ended' | 'left'): Promise<void> | undefined {
+    const { leave, environment } = this.#attachment;
+    const left = leave?.(how)?.catch(() => undefined);
+    return left && new Promise((resolve) => {
+      const cancel = environment.clock.after(LEAVE_MOST_MS, resolve);
+      void left.then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   /** The run's last word, once; what comes after it changes nothing. */

@@ -31,12 +31,12 @@ export function checkSignal(code: WorkflowCode, context: ExecutionContext, name:
   return json;
 }
 
-/** Node ids and signal names: of the graph's waits, and of the questions that tasks have asked. */
+/** Node ids and signal names: of the waits of graphs, of the questions that tasks have asked, and of waits that only a branch at a worker knows. */
 function* waitsOf(code: WorkflowCode, context: ExecutionContext): Generator<readonly [string, string]> {
   const graphs = [code.definition.graph.nodes, ...Object.values(context.fragments).map((fragment) => fragment.nodes)];
   for (const nodes of graphs) for (const id in nodes) {
     const node = nodes[id];
     if (node?.kind === 'wait') yield [id, node.signal];
   }
-  for (const wait of Vec.values(context.waits)) if (wait.asked === true) yield [wait.token.node, wait.signal];
+  for (const { token, signal } of Vec.values(context.waits)) yield [token.node, signal];
 }

@@ -2,12 +2,15 @@
 import { Vec, executionKey, type Delayed, type ExecutionContext } from '../../machines/index.ts';
 import type { Json } from '../core/json.ts';
 import type { NodeId } from '../core/graph.ts';
+import type { RemoteWait } from './remote/dispatch.ts';
 
 export type WaitingFor =
   | { readonly kind: 'task'; readonly task: NodeId; readonly key: string; readonly attempt: number }
   | { readonly kind: 'members'; readonly group: NodeId; readonly count: number }
   | { readonly kind: 'retry' | 'sleep' | 'wait-timeout'; readonly task: NodeId; readonly dueAt: number; /** Of a retry: what the attempt before failed with. */ readonly error?: Delayed['error'] }
-  | { readonly kind: 'signal'; readonly name: string; readonly since: number; /** What `ctx.ask` wants to know. */ readonly question?: Json | undefined };
+  | { readonly kind: 'signal'; readonly name: string; readonly since: number; /** What `ctx.ask` wants to know. */ readonly question?: Json | undefined }
+  /** Members that workers are to execute. */
+  | RemoteWait;
 
 export interface RunStatus {
   readonly state: string;

@@ -17,6 +17,7 @@ import { attach, createActors, recorded, type Attachment } from './actors.ts';
 import { WorkflowCode } from './code.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { harmless, type Inspect } from './inspection.ts';
+import { markMachine, markNotes, markRun } from './inspected.ts';
 import { Mailbox } from './mailbox.ts';
 import { fitting, refuseJournalOf, underGraph, type FitOptions } from './migrate.ts';
 import { Observers } from './observer.ts';
@@ -86,7 +87,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   }
 
   get machine(): ExecutionContextMachine<I, O> {
-    return (this.#machine ??= recorded(createExecutionContextMachine<I, O>(this.#plan(), this.#limits).provide({ actors: createActors(this.#code, this.#limits, this.#environment) })));
+    return (this.#machine ??= recorded(markMachine(createExecutionContextMachine<I, O>(this.#plan(), this.#limits).provide({ actors: createActors(this.#code, this.#limits, this.#environment) }), this.#code)));
   }
 
   async run(...input: InputArguments<I>): Promise<O> {
@@ -165,13 +166,16 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
 
   /** The actor and its handle, not started yet. */
   #prepare(id: string, options: StartOptions, given: { input?: I; snapshot?: Snapshot<unknown> }, seq = 0, promised = false): ActorRun<O> {
-    const { clock = this.#environment.clock, random = this.#environment.random, inspect } = options;
+    const { clock = this.#environment.clock, random = this.#environment.random, inspect = this.#environment.inspect?.() as Inspect | undefined } = options;
     new GroupExecutor(this.#code, this.#environment).check();
     const attachment: Attachment = { runId: id, observers: new Observers(), environment: { ...this.#environment, clock, random }, promised };
     const actor = createActor(this.machine as unknown as ExecutionContextMachine, { id, ...given, ...(inspect && { inspect: harmless(inspect) }) });
     refuseBadInput(actor.getSnapshot());
     attach(actor, attachment);
-    return new ActorRun<O>(id, actor, this.#code, attachment, seq);
+    markNotes(actor, attachment.observers);
+    const run = new ActorRun<O>(id, actor, this.#code, attachment, seq);
+    markRun(actor, run);
+    return run;
   }
 
   /** Opens the store and starts when the run's first state is durable; until then the handle is there and waits. */

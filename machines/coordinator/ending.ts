@@ -1,0 +1,46 @@
+/** Leaving: what is out there is cancelled, then everything of the run is removed. */
+import type { SerializedError } from '../../src/core/errors.ts';
+import { entries } from '../execution-context/vec.ts';
+import type { Draft } from './draft.ts';
+
+export function startClosing(draft: Draft): void {
+  const { now } = draft;
+  if (now.closing) return;
+  now.closing = true;
+  draft.timers = { ...draft.timers, type: 'ARM', closeMs: now.settings.closeMs };
+}
+
+/** The next command of the end, once the lists have answered the one before. */
+export function end(draft: Draft): void {
+  const { now } = draft;
+  const { run, cancelledAll, settings } = now;
+  if (now.command !== null) return;
+  const queues = draft.queues.map(({ name }) => name);
+  if (!cancelledAll && (now.pushed > 0 || !now.audited)) {
+    now.cancelledAll = true;
+    return draft.command({ type: 'CANCEL', run, fence: draft.fence, entries: ['*'], queues, forMs: settings.cancelMs });
+  }
+  const shared = [...entries(now.shared)].map(([id]) => String(id));
+  draft.command({ type: 'RELEASE', run, fence: draft.fence, queues, shared: now.graph.wanted ? [...shared, 'graph'] : shared });
+}
+
+export function answered({ now }: Draft): void {
+  now.command = null;
+}
+
+export function tellFenced(draft: Draft): void {
+  draft.host = { type: 'FAIL', error: fenced(draft.now.run) };
+}
+
+function fenced(run: string): SerializedError {
+  return {
+    name: 'TaskchartError',
+    code: 'run/fenced',
+    message: `another coordinator has taken run "${run}" over, so this one dispatches nothing any more`,
+    hint: 'the run goes on in the other process; where that was not meant, look for two processes that resume the same run',
+  };
+}
+
+export function tellFailed(draft: Draft): void {
+  draft.host = { type: 'FAIL', error: draft.now.error ?? { name: 'TransportError', code: 'transport/failed', message: 'the lists cannot be used' } };
+}

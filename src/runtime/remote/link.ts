@@ -1,0 +1,88 @@
+/**
+ * Ties a run to its remote groups: which run key they use, when what they do may leave the process, how they end.
+ *
+ * Invariants
+ * 1. With a journal the run's own id is its key, and nothing leaves before the revision that planned it is durable. Without
+ *    one a crash may bring back an older state that plans other work under the same ids, so each life has a key of its own.
+ * 2. `leave` takes effect once.
+ */
+import type { AnyActorRef } from 'xstate';
+import { Vec, type CoordinatorSettings, type ExecutionContext } from '../../../machines/index.ts';
+import type { EventSink } from '../event-sink.ts';
+import type { Site } from '../execution.ts';
+import type { GroupExecutor } from '../group-executor.ts';
+import type { Outbox } from '../outbox.ts';
+import { RedisCoordinator } from './coordinator.ts';
+import { RemoteGroups } from './groups.ts';
+
+export interface Link {
+  readonly site: Site;
+  readonly groups: GroupExecutor;
+  readonly outbox: Outbox;
+  readonly recorder: EventSink | undefined;
+  /** The run's actor, and the executor's, whose child a coordinator becomes. */
+  readonly run: AnyActorRef | undefined;
+  readonly executor: AnyActorRef;
+  failed(error: Error): void;
+}
+
+/** The remote groups of a run, and the way to end them. */
+export class RemoteLink {
+  readonly #link: Link;
+  readonly #settings: Partial<CoordinatorSettings> | undefined;
+  readonly #restored: boolean;
+  #groups: RemoteGroups | undefined;
+  #stopListening: (() => void) | undefined;
+  #left: Promise<void> | undefined;
+
+  /** `settings`: of its coordinators, where they are not the standard ones. */
+  constructor(link: Link, settings?: Partial<CoordinatorSettings>) {
+    this.#link = link;
+    this.#settings = settings;
+    this.#restored = (contextOf(link.run)?.run ?? null) !== null;
+  }
+
+  get groups(): RemoteGroups {
+    return (this.#groups ??= this.#open());
+  }
+
+  get opened(): RemoteGroups | undefined {
+    return this.#groups;
+  }
+
+  /** Nothing where there is nothing to leave. */
+  leave(how: 'ended' | 'left'): Promise<void> | undefined {
+    // What an earlier process has left in the lists goes with the run.
+    if (how === 'ended' && this.#restored && this.#groups === undefined && this.#link.recorder?.journalled === true) this.groups.reach();
+    const groups = this.#groups;
+    if (groups === undefined) return undefined;
+    return (this.#left ??= groups.close(how).finally(() => this.#stopListening?.()));
+  }
+
+  #open(): RemoteGroups {
+    const { site, groups, outbox, recorder, run, executor, failed } = this.#link;
+    const journalled = recorder?.journalled === true;
+    const facts = contextOf(run)?.run;
+    const runKey = journalled ? site.runId : `${site.runId}~${site.environment.newId()}`;
+    const remote: RemoteGroups = new RemoteGroups({
+      site, outbox, groups, failed,
+      startedAt: facts?.startedAt ?? site.environment.clock.now(),
+      graphHash: site.code.definition.graphHash,
+      revision: () => contextOf(run)?.revision ?? 0,
+      isOpen: (group) => Vec.get(contextOf(run)?.groups ?? Vec.emptyVec<never>(), group) !== undefined,
+      coordinate: (transport, host) =>
+        new RedisCoordinator({
+          run: runKey, journalled, durable: recorder?.durable ?? 0, graph: site.code.definition.graph, transport, environment: site.environment, host, settings: this.#settings, parent: executor,
+        }),
+    });
+    if (journalled) this.#stopListening = recorder.onDurable((revision) => remote.durable(revision));
+    return remote;
+  }
+}
+
+/** For `Environment.remote`. */
+export const linkRemote = (link: Link): RemoteLink => new RemoteLink(link);
+
+function contextOf(run: AnyActorRef | undefined): ExecutionContext | undefined {
+  return (run?.getSnapshot() as { readonly context?: ExecutionContext } | undefined)?.context;
+}
