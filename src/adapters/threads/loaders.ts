@@ -38,11 +38,23 @@ export function threadEntry(module: string): string {
 }
 
 function workerUrl(): string {
-  const name = isTypeScript(import.meta.url) ? './worker.ts' : './threads-worker.js';
+  return entryUrl('The worker file of the backend "threads"', './worker.ts', './threads-worker.js').href;
+}
+
+/** The entry of another thread of ours, as a source beside this file or as it was built: importable as it is, or by a text that makes it so. */
+export function ownThread(what: string, source: string, built: string): URL {
+  const url = entryUrl(what, source, built);
+  const tsx = isTypeScript(url.href) ? findTsx(url.href) : undefined;
+  if (tsx === undefined) return url;
+  return new URL(`data:text/javascript,${encodeURIComponent(`for (const url of ${JSON.stringify(tsx)}) (await import(url)).register();\nawait import(${JSON.stringify(url.href)});`)}`);
+}
+
+function entryUrl(what: string, source: string, built: string): URL {
+  const name = isTypeScript(import.meta.url) ? source : built;
   const url = new URL(name, import.meta.url);
-  if (existsSync(url)) return url.href;
-  throw new DefinitionError('definition/backend-unavailable', `The worker file of the backend "threads" is not where it should be: ${preview(url.pathname)}.`, {
-    hint: 'When bundling, leave the package "taskchart" out of the bundle (external), so that its threads-worker.js is found.',
+  if (existsSync(url)) return url;
+  throw new DefinitionError('definition/backend-unavailable', `${what} is not where it should be: ${preview(url.pathname)}.`, {
+    hint: `When bundling, leave the package "taskchart" out of the bundle (external), so that its ${built.slice(2)} is found.`,
   });
 }
 
