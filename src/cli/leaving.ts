@@ -140,6 +140,8 @@ function waitText(one: WaitingFor, now: number): string {
       return `${plural(one.count, 'member')} of ${one.group}, which ${one.count === 1 ? 'has' : 'have'} not settled`;
     case 'signal':
       return `the signal ${one.name}, for ${duration(now - one.since)}${one.question === undefined ? '' : `: ${asked(one.question)}`}`;
+    case 'units':
+      return `${plural(one.units, 'unit')} on the queue ${one.queue}, for ${duration(now - one.since)}${one.reason === undefined ? '' : `: ${oneLine(one.reason).slice(0, 300)}`}`;
     default:
       return `${one.task} (${one.kind}), due in ${duration(Math.max(0, one.dueAt - now))}${one.error === undefined ? '' : `, after: ${oneLine(one.error.message).slice(0, 200)}`}`;
   }

@@ -38,11 +38,16 @@ const typed = new Set(['.ts', '.mts', '.cts', '.tsx', '.jsx']);
 
 /** The workflow that `file` exports. `wanted` is a workflow's id, or the name of the export. */
 export async function loadWorkflow(file: string, wanted: string | undefined): Promise<LoadedWorkflow> {
+  const module = await loadModule(file);
+  return choose(workflowsOf(module), wanted, cut(file, 200), module);
+}
+
+/** What a module exports; what it defines is in the registry then. */
+export async function loadModule(file: string): Promise<Readonly<Record<string, unknown>>> {
   const path = findModule(file);
   const shown = cut(file, 200);
   if (typed.has(extname(path))) await prepareTypeScript(path, shown);
-  const module = await importModule(path, shown);
-  return choose(workflowsOf(module), wanted, shown, module);
+  return importModule(path, shown);
 }
 
 function findModule(file: string): string {

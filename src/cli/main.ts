@@ -2,15 +2,19 @@
 /** The `taskchart` command: flags, help, and the way out. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
+import { addDoctorCommand } from './doctor.ts';
 import { failureLines } from './failure.ts';
 import { graph, type GraphFlags } from './graph.ts';
+import { addInspectCommands } from './inspect-commands.ts';
 import type { Host } from './follow.ts';
 import { Leaving } from './leaving.ts';
+import { settleInspection } from '../inspect/environment.ts';
 import { run, type RunFlags } from './run.ts';
 import { redirectConsole, type ConsoleTarget } from './stdout.ts';
 import { addStoredCommands, fileText, storeText, wholeNumber, workflowText } from './stored-commands.ts';
 import { oneLine } from './text.ts';
 import { RefusedError, StartError, exitCodes, exitCodesHelp, storeHelp, usageLine } from './usage.ts';
+import { addWorkerCommand } from './worker.ts';
 
 function version(): string {
   try {
@@ -56,6 +60,9 @@ function program(host: Host, ended: (code: number) => void): Command {
       ended(await graph(file, flags, host.write));
     });
   addStoredCommands(command, host, ended);
+  addWorkerCommand(command, host, ended);
+  addDoctorCommand(command, host, ended);
+  addInspectCommands(command, host, ended);
   return command;
 }
 
@@ -95,7 +102,8 @@ redirectConsole(target);
 const leaving = new Leaving(process);
 const write = (text: string): Promise<void> => new Promise((resolve) => process.stdout.write(text, () => resolve()));
 
-void main(process.argv.slice(2), { process, leaving, console: target, write }).then((code) => {
+void main(process.argv.slice(2), { process, leaving, console: target, write }).then(async (code) => {
   leaving.ended();
+  await settleInspection();
   leaving.leave(code);
 });

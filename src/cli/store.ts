@@ -6,6 +6,7 @@
  * Invariants
  * 1. Looking for a run opens nothing and takes nothing from its owner.
  * 2. What is wrong with the name of the store or of the run is a UsageError of one line.
+ * 3. The user and the password of a Redis URL are shown nowhere, in the commands that are proposed neither.
  */
 import { isTaskchartError } from '../core/errors.ts';
 import { checkId } from '../core/ids.ts';
@@ -15,10 +16,12 @@ import type { CheckpointStore, RunNote } from '../ports.ts';
 import { describeStored, type StoredRunDescription } from '../runtime/inspect-stored.ts';
 import type { StoredWorkflow } from '../runtime/stored-context.ts';
 import { failureLine } from './failure.ts';
+import { redisStoreConfig, shownUrl } from './redis-flags.ts';
 import { StartError, UsageError } from './usage.ts';
 
 const DEFAULT_STORE = '.taskchart';
 const SQLITE = 'sqlite:';
+const REDIS = /^(?:redis|valkey)s?:/i;
 
 export interface StoreFlags {
   readonly store?: string;
@@ -42,12 +45,20 @@ export async function storeIfGiven(flags: StoreFlags, variables: Variables): Pro
 export async function storeOf(flags: StoreFlags, variables: Variables): Promise<GivenStore> {
   const standard = byVariable(variables) ?? DEFAULT_STORE;
   const name = flags.store ?? standard;
-  if (name.trim() === '' || name.includes('\0')) throw new UsageError('--store is empty: give a folder, or sqlite:<path>');
+  if (name.trim() === '' || name.includes('\0')) throw new UsageError('--store is empty: give a folder, sqlite:<path>, or redis://<host>');
+  const flag = flags.store === undefined || flags.store === standard ? undefined : flags.store;
+  if (REDIS.test(name.trim())) return { store: await redisStore(name, variables), name: shownUrl(name, false), flag: flag === undefined ? undefined : shownUrl(flag, true) };
   const path = name.startsWith(SQLITE) ? name.slice(SQLITE.length) : undefined;
   if (path === '') throw new UsageError('--store sqlite: needs the path of a file, such as sqlite:runs.db');
   const { fileStore, sqliteStore } = await import('../stores.ts');
   const store = await asking(async () => (path === undefined ? fileStore(name) : sqliteStore(path)));
-  return { store, name, flag: flags.store === undefined || flags.store === standard ? undefined : flags.store };
+  return { store, name, flag };
+}
+
+async function redisStore(url: string, variables: Variables): Promise<CheckpointStore> {
+  const config = redisStoreConfig(url, variables);
+  const { RedisCheckpointStore } = await import('../adapters/redis/checkpoint-store.ts');
+  return new RedisCheckpointStore(config);
 }
 
 function byVariable({ TASKCHART_STORE: name }: Variables): string | undefined {

@@ -19,7 +19,7 @@ import { why, type WhyFlags } from './why.ts';
 
 export const fileText = 'a JavaScript module, or TypeScript where tsx is installed';
 export const workflowText = 'which workflow, where the module exports several';
-export const storeText = 'a folder, or sqlite:<path>';
+export const storeText = 'a folder, sqlite:<path>, or redis://<host>';
 const runText = 'the id of the run';
 const jsonText = 'for programs: JSON, one per line';
 

@@ -22,6 +22,9 @@ export const storeHelp = `
 Stores:
   --store <folder>         files in that folder
   --store sqlite:<path>    one SQLite file (needs the package node-sqlite3-wasm)
+  --store redis://<host>   a Redis: redis://user:password@host:6379/0, rediss:// for TLS.
+                           TASKCHART_NAMESPACE, TASKCHART_PREFIX, TASKCHART_REDIS_USERNAME
+                           and TASKCHART_REDIS_PASSWORD say what the URL does not
   Default: the variable TASKCHART_STORE, else the folder .taskchart. "run" is durable
   only where --store or TASKCHART_STORE is given.`;
 
@@ -50,6 +53,8 @@ export class StartError extends Error {
 export function usageLine(thrown: unknown): string | undefined {
   if (thrown instanceof UsageError) return `taskchart: ${oneLine(cut(thrown.message, 1000))}`;
   if (!(thrown instanceof CommanderError)) return undefined;
-  const message = thrown.message.replace(/^error: /, '').replace(/'([^']{100,})'/g, (_all, data: string) => `'${cut(data, 100)}'`);
+  // What stands behind the name of an unknown flag, or in a URL, may be a password.
+  const unsaid = thrown.message.replace(/^error: /, '').replace(/'(--?[\w-]+)=[^']*'/g, "'$1=…'").replace(/:\/\/[^\s']*@/g, '://***@');
+  const message = unsaid.replace(/'([^']{100,})'/g, (_all, data: string) => `'${cut(data, 100)}'`);
   return `taskchart: ${oneLine(cut(message, 400))}${message.includes('(Did you mean') ? '' : '; see taskchart --help'}`;
 }
