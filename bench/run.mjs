@@ -10,6 +10,7 @@ import * as diamond from './cases/diamond.mjs';
 import * as durable from './cases/durable.mjs';
 import * as fanOut from './cases/fan-out.mjs';
 import * as growth from './cases/growth.mjs';
+import * as inspectors from './cases/inspectors.mjs';
 import * as install from './cases/install.mjs';
 import * as sequential from './cases/sequential.mjs';
 import * as snapshots from './cases/snapshots.mjs';
@@ -21,14 +22,14 @@ import { ensureBuild, ensurePackages } from './lib/prepare.mjs';
 import { broken } from './lib/rounds.mjs';
 import { printCase, writeCase, writeSummary } from './lib/report.mjs';
 
-const CASES = [concurrent, sequential, fanOut, diamond, growth, snapshots, durable, timers, startUp, install, typeCheck];
+const CASES = [concurrent, sequential, fanOut, diamond, growth, snapshots, durable, timers, inspectors, startUp, install, typeCheck];
 
 const NOT_MEASURED = [
   'Tasks that do something. All tasks here are asynchronous and do nothing, so the figures are the cost of the library; real tasks hide most of it.',
   'Durability outside the case of that name: elsewhere nothing is written, for taskchart and for the peers alike. Databases and other disks.',
   'Redis, coordinators and workers; the `threads` backend; other machines, systems and versions of Node than the one named.',
   'Large inputs and outputs: the payloads are small numbers and objects, so copying and checking values is nearly free here.',
-  'Inspectors and event listeners: nobody watches the runs.',
+  'Event listeners, and inspectors outside the case of that name: nobody watches the runs.',
   'Long runs: every process is fresh and nothing is warmed up, which favours small libraries at small sizes; pauses and tail latencies are not looked at.',
   'Other peers. p-queue keeps nothing that could be restored, LangGraph does much that taskchart does not: a ratio says what a step costs, not which one to use.',
 ];

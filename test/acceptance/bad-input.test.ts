@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { channelKey, contract, dag, each, node, parallel, sequence, sleep, task, waitFor, workflow, DefinitionError, TaskError, ValueError, isTaskchartError } from 'taskchart';
+import { workflow as inBrowser } from '../../src/browser.ts';
 import { z } from 'zod';
 import { drive, TestClock } from './support/clock.ts';
 import { Trace } from './support/trace.ts';
@@ -113,7 +114,8 @@ describe('49. options', () => {
 
   it('49. a backend that is not there is an error before anything runs, and says what is missing', async () => {
     const t = new Trace();
-    const flow = workflow('w', sequence(t.task('a', (n: number) => [n]), each(t.task('b', (n: number) => n)).withExecution({ backend: 'redis', backendConfig: { url: 'redis://user:secret@h/' } })));
+    // The browser's entry has no way to Redis.
+    const flow = inBrowser('w', sequence(t.task('a', (n: number) => [n]), each(t.task('b', (n: number) => n)).withExecution({ backend: 'redis', backendConfig: { url: 'redis://user:secret@h/' } })));
     const error = await rejection(flow.run(1));
     expect(error).toMatchObject({ name: 'DefinitionError', code: 'definition/backend-unavailable' });
     expect(`${error.message} ${String(error['hint'])}`).toContain('redis');

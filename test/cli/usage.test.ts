@@ -67,7 +67,7 @@ const cases: [what: string, args: string[], line: RegExp][] = [
   ['an input file of another kind', ['run', 'flow.mts', '--input', '@notes.bin'], /--input @notes\.bin is no valid JSON/],
   ['a folder as input', ['run', 'flow.mts', '--input', '@.'], /--input @\.: it is a folder$/],
   ['input with a reserved key', ['run', 'flow.mts', '--input', '{"a":{"__proto__":1}}'], /ValueError: .*__proto__/],
-  ['an empty store', ['run', 'flow.mts', '--input', '1', '--store', ''], /--store is empty: give a folder, or sqlite:<path>$/],
+  ['an empty store', ['run', 'flow.mts', '--input', '1', '--store', ''], /--store is empty: give a folder, sqlite:<path>, or redis:\/\/<host>$/],
   ['a store without a value', ['ps', '--store'], /option '--store <store>' argument missing/],
   ['a SQLite store without a path', ['ps', '--store', 'sqlite:'], /sqlite: needs the path of a file/],
   ['a store that is a file', ['ps', '--store', 'notes.md'], /notes\.md/],

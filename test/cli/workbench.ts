@@ -20,6 +20,8 @@ export interface Finished {
 export interface Started {
   readonly child: ChildProcessWithoutNullStreams;
   readonly finished: Promise<Finished>;
+  /** What it has written so far. */
+  readonly printed: { readonly stdout: string; readonly stderr: string };
   /** Resolves when stderr holds the text. */
   says(text: string): Promise<void>;
 }
@@ -37,6 +39,10 @@ export class Bench {
 
   start(...args: string[]): Started {
     return this.#spawn(args, {});
+  }
+
+  startUnder(variables: NodeJS.ProcessEnv, ...args: string[]): Started {
+    return this.#spawn(args, variables);
   }
 
   #spawn(args: readonly string[], variables: NodeJS.ProcessEnv): Started {
@@ -63,7 +69,7 @@ export class Bench {
         look();
         void finished.then((end) => fail(new Error(`it ended without saying "${text}": ${JSON.stringify(end)}`)), fail);
       });
-    return { child, finished, says };
+    return { child, finished, printed, says };
   }
 
   run(...args: string[]): Promise<Finished> {
@@ -113,7 +119,8 @@ const terminal = process.platform === 'linux' ? ['/usr/bin/script', '/bin/script
 export const hasTerminal = terminal !== undefined;
 
 function environment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _, NO_COLOR: __, FORCE_COLOR: ___, VITEST: ____, TASKCHART_STORE: _____, ...rest } = process.env;
+  const { NODE_OPTIONS: _, NO_COLOR: __, FORCE_COLOR: ___, VITEST: ____, ...rest } = process.env;
+  for (const name of Object.keys(rest)) if (name.startsWith('TASKCHART_') || name === 'REDIS_URL') delete rest[name];
   return { ...rest, NODE_NO_WARNINGS: '1' };
 }
 

@@ -12,9 +12,9 @@ type Leaf =
 
 type Composite =
   | { readonly kind: 'sequence'; readonly parts: readonly Shape[] }
-  | { readonly kind: 'parallel'; readonly parts: readonly Shape[]; readonly policy: PolicyPlan; readonly concurrency: number; readonly recover: boolean }
-  | { readonly kind: 'each'; readonly body: Shape; readonly policy: PolicyPlan; readonly concurrency: number; readonly recover: boolean }
-  | { readonly kind: 'dag'; readonly parts: readonly Shape[]; readonly needs: readonly (readonly boolean[])[]; readonly concurrency: number; readonly recover: boolean }
+  | { readonly kind: 'parallel'; readonly parts: readonly Shape[]; readonly policy: PolicyPlan; readonly concurrency: number; readonly recover: boolean; readonly elsewhere?: boolean }
+  | { readonly kind: 'each'; readonly body: Shape; readonly policy: PolicyPlan; readonly concurrency: number; readonly recover: boolean; readonly elsewhere?: boolean; readonly batch?: number | undefined }
+  | { readonly kind: 'dag'; readonly parts: readonly Shape[]; readonly needs: readonly (readonly boolean[])[]; readonly concurrency: number; readonly recover: boolean; readonly elsewhere?: boolean }
   | { readonly kind: 'scope'; readonly body: Shape; readonly recover: boolean };
 
 const recover = fc.boolean();
@@ -51,6 +51,42 @@ export const shapes: fc.Arbitrary<Shape> = fc.letrec<{ shape: Shape; leaf: Shape
   ),
 })).shape;
 
+const elsewhere = fc.constant(true as const);
+
+/**
+ * Groups whose members are executed elsewhere, and what stands around them. Their members are never executed here, so most
+ * of them are small; what counts of one is whether it begins with a task.
+ */
+export const groupsElsewhere: fc.Arbitrary<Shape> = fc.letrec<{ shape: Shape; around: Shape; group: Shape; member: Shape }>((tie) => ({
+  member: fc.oneof({ weight: 3, arbitrary: task }, { weight: 1, arbitrary: wait }, { weight: 1, arbitrary: sleep }, { weight: 1, arbitrary: fc.record({ kind: fc.constant('sequence' as const), parts: fc.array(fc.oneof(task, wait), { minLength: 2, maxLength: 3 }) }) }, { weight: 1, arbitrary: fc.record({ kind: fc.constant('scope' as const), body: task, recover }) }),
+  group: fc.oneof(
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('parallel' as const), parts: fc.array(tie('member'), { minLength: 1, maxLength: 4 }), policy, concurrency, recover, elsewhere }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('each' as const), body: tie('member'), policy: policy.filter(({ kind }) => kind !== 'critical'), concurrency, recover, elsewhere, batch: fc.constantFrom(undefined, undefined, 1, 2, 3, 5) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('dag' as const), parts: fc.array(tie('member'), { minLength: 1, maxLength: 4 }),
+        needs: fc.array(fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }), { minLength: 4, maxLength: 4 }), concurrency, recover, elsewhere,
+      }),
+    },
+  ),
+  around: fc.oneof(
+    { maxDepth: 3, depthIdentifier: 'around' },
+    { weight: 1, arbitrary: fc.oneof({ weight: 3, arbitrary: task }, { weight: 1, arbitrary: wait }, { weight: 1, arbitrary: sleep }) },
+    { weight: 4, arbitrary: tie('group') },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('sequence' as const), parts: fc.array(tie('around'), { minLength: 1, maxLength: 3, depthIdentifier: 'around' }) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('parallel' as const), parts: fc.array(tie('around'), { minLength: 1, maxLength: 3, depthIdentifier: 'around' }), policy, concurrency, recover }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('each' as const), body: tie('around'), policy: policy.filter(({ kind }) => kind !== 'critical'), concurrency, recover }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('scope' as const), body: tie('around'), recover }) },
+  ),
+  shape: fc.oneof(
+    { weight: 3, arbitrary: tie('group') },
+    { weight: 3, arbitrary: fc.tuple(tie('around'), tie('group'), tie('around')).map(([before, group, after]): Shape => ({ kind: 'sequence', parts: [before, group, after] })) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('parallel' as const), parts: fc.array(fc.oneof(tie('around'), tie('group')), { minLength: 1, maxLength: 3 }), policy, concurrency, recover }) },
+    { weight: 1, arbitrary: tie('around') },
+  ),
+})).shape;
+
 /** Flat chains of tasks with waits and sleeps between them: where tokens run ahead, and are held back. */
 export const chains: fc.Arbitrary<Shape> = fc.record({ kind: fc.constant('sequence' as const), parts: fc.array(fc.oneof({ weight: 4, arbitrary: task }, { weight: 1, arbitrary: wait }, { weight: 1, arbitrary: sleep }), { minLength: 3, maxLength: 9 }) });
 
@@ -81,14 +117,14 @@ class Grower {
       case 'scope':
         return this.#add('scope', next, shape.recover, { kind: 'scope', entry: this.grow(shape.body, undefined) });
       case 'each':
-        return this.#add('each', next, shape.recover, { kind: 'each', body: this.grow(shape.body, undefined), policy: shape.policy, execution: local(shape.concurrency) });
+        return this.#add('each', next, shape.recover, { kind: 'each', body: this.grow(shape.body, undefined), policy: shape.policy, execution: planned(shape), ...(shape.batch === undefined ? {} : { batch: shape.batch }) });
       case 'parallel':
-        return this.#add('parallel', next, shape.recover, { kind: 'parallel', members: this.#members(shape.parts), policy: shape.policy, execution: local(shape.concurrency) });
+        return this.#add('parallel', next, shape.recover, { kind: 'parallel', members: this.#members(shape.parts), policy: shape.policy, execution: planned(shape) });
       case 'dag': {
         const members: DagMember[] = this.#members(shape.parts).map((member, at, all) => ({
           ...member, needs: all.slice(0, at).filter((_, earlier) => shape.needs[at]?.[earlier] === true).map(({ id }) => id),
         }));
-        return this.#add('dag', next, shape.recover, { kind: 'dag', members, execution: local(shape.concurrency) });
+        return this.#add('dag', next, shape.recover, { kind: 'dag', members, execution: planned(shape) });
       }
     }
   }
@@ -112,6 +148,6 @@ class Grower {
 
 type Bare = GraphNode extends infer N ? (N extends GraphNode ? Omit<N, 'id' | 'next' | 'recover'> : never) : never;
 
-function local(limit: number): ExecutionPlan {
-  return { backend: 'local', concurrency: limit };
+function planned({ concurrency, elsewhere }: Extract<Composite, { concurrency: number }>): ExecutionPlan {
+  return { backend: elsewhere === true ? 'redis' : 'local', concurrency };
 }

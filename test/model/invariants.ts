@@ -10,11 +10,16 @@
  * 4. No limit is exceeded: the run's and a group's concurrency, one token at a time in a branch.
  * 5. Nothing is open after a verdict.
  * 6. Nothing is stuck: what could start has started, and a run without a verdict has something to wait for.
+ * 7. A member that is executed elsewhere is in one place: in the range or in flight while it is away, in `ready` while it
+ *    waits for a slot, or stood for by the tokens that `handed` names, and then by all of them. It never has a scope.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ExecutionContext, Group, Plan, Scope, Token } from '../../machines/index.ts';
 import { Fifo, Vec } from '../../machines/index.ts';
 import { isFailure } from '../../machines/execution-context/cells.ts';
-import type { GraphNode, GroupNode } from '../../src/core/graph.ts';
+import { memberPath } from '../../machines/execution-context/context.ts';
+import type { Fragment, GraphNode, GroupNode } from '../../src/core/graph.ts';
+import type { Json } from '../../src/core/json.ts';
 
 type Say = (problem: string) => void;
 
@@ -38,6 +43,7 @@ export function problemsOf(plan: Plan, context: ExecutionContext): string[] {
   checkTokens(open);
   for (const [id, scope] of scopes) checkScope(open, id, scope);
   for (const [id, group] of groups) checkGroup(open, id, group);
+  for (const group of groups.values()) checkAway(open, group);
   const members = sum([...groups.values()].map((group) => group.open));
   if (context.openMembers !== members) say(`openMembers is ${context.openMembers}, the groups hold ${members}`);
   if (context.verdict === null) checkNotStuck(open);
@@ -84,7 +90,7 @@ function checkSizes({ context, groups, scopes, say }: Open): void {
     ['branches', context.branches], ['groups', context.groups], ['inFlight', context.inFlight], ['delayed', context.delayed],
     ['waits', context.waits], ['completions', context.completions],
   ];
-  for (const [id, group] of groups) vecs.push([`group ${id}.outcomes`, group.outcomes], [`group ${id}.apart`, group.apart]);
+  for (const [id, group] of groups) vecs.push([`group ${id}.outcomes`, group.outcomes], [`group ${id}.apart`, group.apart], [`group ${id}.handed`, group.handed ?? Vec.emptyVec()]);
   for (const [name, vec] of vecs) {
     const there = [...Vec.values(vec)].length;
     if (vec.size !== there) say(`${name}.size is ${vec.size}, but ${there} values are there`);
@@ -97,7 +103,8 @@ function checkSizes({ context, groups, scopes, say }: Open): void {
 }
 
 /** Each place in which a token can be, and the tokens there. */
-function* places({ context, scopes, groups }: Open): Generator<readonly [place: string, token: Token]> {
+function* places(open: Open): Generator<readonly [place: string, token: Token]> {
+  const { context, scopes, groups } = open;
   for (const [id, scope] of scopes) {
     for (const token of Fifo.items(scope.queue)) yield [`queue of scope ${id}`, token];
     if (scope.owner.kind === 'step') yield [`owner of scope ${id}`, scope.owner.token];
@@ -107,7 +114,7 @@ function* places({ context, scopes, groups }: Open): Generator<readonly [place: 
     yield [`parent of group ${id}`, group.parent];
   }
   for (const token of Vec.values(context.inFlight)) yield ['inFlight', token];
-  for (const { token, why } of Vec.values(context.delayed)) if (why !== 'wait-timeout') yield [`delayed (${why})`, token];
+  for (const { token, why } of Vec.values(context.delayed)) if (why !== 'wait-timeout' || isAway(open, token)) yield [`delayed (${why})`, token];
   for (const { token } of Vec.values(context.waits)) yield ['waits', token];
 }
 
@@ -129,7 +136,7 @@ function checkTokens(open: Open): void {
   for (const [key, token] of Vec.entries(context.inFlight)) if (key !== token.id) say(`inFlight ${key} holds token ${token.id}`);
   for (const [key, { token, why }] of Vec.entries(context.delayed)) {
     if (key !== token.id) say(`delayed ${key} holds token ${token.id}`);
-    if (why === 'wait-timeout' && Vec.get(context.waits, key) === undefined) say(`token ${key} has a wait's timeout but does not wait`);
+    if (why === 'wait-timeout' && !isAway(open, token) && Vec.get(context.waits, key) === undefined) say(`token ${key} has a wait's timeout but does not wait`);
   }
   if (context.delayed.size > 0 && !context.timed) say('there are due times, but `timed` is false');
 }
@@ -137,7 +144,7 @@ function checkTokens(open: Open): void {
 function checkToken(open: Open, place: string, token: Token): void {
   const { context, scopes, groups, say } = open;
   if (!Number.isInteger(token.id) || token.id < 1 || token.id >= context.nextId) say(`token ${token.id} (${place}) has an id that was never given out`);
-  if (nodeOf(open, token.node) === undefined) say(`token ${token.id} (${place}) stands at "${token.node}", which is no node`);
+  if (nodeOf(open, token.node) === undefined && !isOfBranch(open, token)) say(`token ${token.id} (${place}) stands at "${token.node}", which is no node`);
   if (token.attempt < 1 || token.iteration < 0 || token.hop < 0) say(`token ${token.id} (${place}) has attempt ${token.attempt}, iteration ${token.iteration}, hop ${token.hop}`);
   if (token.group === undefined) {
     if (!scopes.has(token.scope)) say(`token ${token.id} (${place}) is in scope ${token.scope}, which is not open`);
@@ -185,9 +192,11 @@ function checkGroup(open: Open, id: number, group: Group): void {
   if (group.cursor < 0 || group.cursor > group.size) say(`group ${id} has its cursor at ${group.cursor} of ${group.size}`);
   const inRange = [];
   for (let index = 0; index < group.size; index += 1) {
-    const members = membersAt(open, group, index);
+    // All tokens that stand for one member count as one.
+    const stands = standsFor(group, index).length;
+    const members = membersAt(open, group, index) - Math.max(0, stands - 1);
     const ended = Vec.get(group.outcomes, index) !== undefined;
-    const range = !ended && index < group.cursor && members === 0 && isSingle(open, node, index) && Vec.get(group.apart, index) === undefined;
+    const range = !ended && index < group.cursor && members === 0 && isRanged(open, group, node, index) && Vec.get(group.apart, index) === undefined;
     if (range) inRange.push(index);
     const started = node.kind === 'dag' ? needsDone(group, node, index, say) : index < group.cursor;
     const expected = started && !ended && !range ? 1 : 0;
@@ -198,16 +207,82 @@ function checkGroup(open: Open, id: number, group: Group): void {
   const active = group.open + count(Vec.values(context.inFlight), (token) => token.group === id) + count(scopes.values(), (scope) => scope.owner.kind === 'member' && scope.owner.group === id && scope.slot);
   if (group.active !== active) say(`group ${id} counts ${group.active} active, ${active} hold a slot`);
   const limit = node.execution.concurrency;
-  if (active - group.open > limit || (node.kind !== 'each' && active > limit)) say(`group ${id} has ${active} active, its limit is ${limit}`);
+  // Batches are whole: the last one that leaves may go beyond the limit.
+  const most = node.kind !== 'each' ? limit : group.batch !== undefined ? limit - 1 + group.batch : Infinity;
+  if (active - group.open > limit || active > most) say(`group ${id} has ${active} active, its limit is ${limit}`);
+}
+
+/** Invariant 7. */
+function checkAway(open: Open, group: Group): void {
+  const { context, scopes, say } = open;
+  const node = nodeOf(open, group.parent.node);
+  if (node === undefined || !('execution' in node)) return;
+  if (group.batch === undefined) {
+    if (group.handed !== undefined) say(`group ${group.id} is executed here, but has members that came back`);
+    return;
+  }
+  if (group.handed?.size === 0) say(`group ${group.id} keeps an empty \`handed\``);
+  for (const { id, owner } of scopes.values()) if (owner.kind === 'member' && owner.group === group.id) say(`scope ${id} belongs to member ${owner.index} of group ${group.id}, which is executed elsewhere`);
+  for (let index = 0; index < group.size; index += 1) {
+    const own = ({ token }: { readonly token: Token }): boolean => token.group === group.id && token.index === index;
+    const here = [...Fifo.items(group.ready), ...Vec.values(context.inFlight)].filter((token) => own({ token }));
+    const parked = [...Vec.values(context.waits), ...Vec.values(context.delayed)].filter(own).map(({ token }) => token.id);
+    checkMember(open, group, node, index, { here, parked });
+  }
+}
+
+function checkMember({ say }: Open, group: Group, node: GroupNode, index: number, { here, parked }: { readonly here: readonly Token[]; readonly parked: readonly number[] }): void {
+  const member = `member ${index} of group ${group.id}`;
+  const handed = group.handed && Vec.get(group.handed, index);
+  const fresh = node.kind === 'dag' ? here.length : 0;
+  if (handed === undefined) {
+    if (parked.length > 0 || here.length > fresh) say(`${member} never came back, but has tokens`);
+    if (Vec.get(group.apart, index) !== undefined && Vec.get(group.outcomes, index) === undefined) say(`${member} never came back, but is set apart`);
+  } else {
+    const { generation, signals, waiting } = handed;
+    if (Vec.get(group.outcomes, index) !== undefined) say(`${member} has an outcome and a branch to go on from`);
+    if (Vec.get(group.apart, index) === undefined) say(`${member} came back but is not set apart`);
+    if (!Number.isInteger(generation) || generation < 1) say(`${member} came back ${generation} times`);
+    if (waiting.toSorted().join() !== parked.toSorted().join()) say(`${member} waits by [${waiting.join()}], there are [${parked.join()}]`);
+    if (here.length !== (waiting.length > 0 ? 0 : 1)) say(`${member} waits by ${waiting.length} tokens, and has ${here.length} that could go on`);
+    if (waiting.length > 0 && signals.length > 0) say(`${member} waits although signals have come for it`);
+  }
+  for (const token of here) {
+    const whole = token.attempt === 1 && token.iteration === 0 && token.hop === 0 && token.answers === undefined && token.main;
+    const entry = node.kind === 'each' ? node.body : node.members[index]?.entry;
+    const input = node.kind === 'each' ? (group.parent.input as Json[])[index] : node.kind === 'dag' ? token.input : group.parent.input;
+    if (!whole || token.node !== entry || token.path !== memberPath(group.parent, index)) say(`${member} does not leave as a whole, from its beginning: ${JSON.stringify(token)}`);
+    if (!isDeepStrictEqual(token.input, input)) say(`${member} leaves with another input: ${JSON.stringify(token.input)}`);
+    if ('ahead' in token && token.ahead === true) say(`${member} runs ahead, elsewhere`);
+  }
+}
+
+/** The tokens that stand for what a member waits for. */
+function standsFor(group: Group, index: number): readonly number[] {
+  return (group.handed && Vec.get(group.handed, index)?.waiting) ?? [];
+}
+
+/** Whether a token belongs to a member that is executed elsewhere. */
+function isAway(open: Open, token: Token): boolean {
+  return token.group !== undefined && open.groups.get(token.group)?.batch !== undefined;
+}
+
+/** A wait or a due time of a branch may be at a step that only the branch has met. */
+function isOfBranch(open: Open, token: Token): boolean {
+  const group = token.group === undefined ? undefined : open.groups.get(token.group);
+  const handed = group?.handed && Vec.get(group.handed, token.index ?? -1);
+  const fragments = (handed?.branch as { readonly fragments?: Readonly<Record<string, Fragment>> } | undefined)?.fragments ?? {};
+  return Object.values(fragments).some(({ nodes }) => nodes[token.node] !== undefined);
 }
 
 /** Tokens and branches that one member has. */
-function membersAt({ context, scopes }: Open, group: Group, index: number): number {
+function membersAt(open: Open, group: Group, index: number): number {
+  const { context, scopes } = open;
   const own = (token: Token): boolean => token.group === group.id && token.index === index;
   return (
     count(Vec.values(context.inFlight), own) +
     count(Fifo.items(group.ready), own) +
-    count(Vec.values(context.delayed), ({ token, why }) => why !== 'wait-timeout' && own(token)) +
+    count(Vec.values(context.delayed), ({ token, why }) => own(token) && (why !== 'wait-timeout' || isAway(open, token))) +
     count(Vec.values(context.waits), ({ token }) => own(token)) +
     count(scopes.values(), ({ owner }) => owner.kind === 'member' && owner.group === group.id && owner.index === index)
   );
@@ -258,8 +333,10 @@ function nodeOf({ plan, context }: Open, id: string): GraphNode | undefined {
   return plan.graph.nodes[id] ?? Object.values(context.fragments).map((fragment) => fragment.nodes[id]).find((node) => node !== undefined);
 }
 
-function isSingle(open: Open, node: GroupNode, index: number): boolean {
+/** Whether a member starts as part of a range. */
+function isRanged(open: Open, { batch }: Group, node: GroupNode, index: number): boolean {
   if (node.kind === 'dag') return false;
+  if (batch !== undefined) return true;
   const entry = nodeOf(open, node.kind === 'each' ? node.body : (node.members[index]?.entry ?? ''));
   return entry?.kind === 'task' && entry.next === undefined;
 }

@@ -3,7 +3,7 @@ import { createActor, initialTransition, transition, type SnapshotFrom } from 'x
 import { adjacencyMapToArray, getAdjacencyMap, getShortestPaths } from 'xstate/graph';
 import { describe, expect, it } from 'vitest';
 import { each, dag, node, parallel, sequence, sleep, task, waitFor, workflow } from 'taskchart';
-import { Vec, createExecutionContextMachine, planOf, type ExecutionContextMachine, type ExecutionEvent, type Outcome, type Plan, type Report } from '../../machines/index.ts';
+import { Vec, createExecutionContextMachine, planOf, type ExecutionContextMachine, type ExecutionEvent, type Outcome, type Plan, type Report, type UnitOutcome } from '../../machines/index.ts';
 import { isTaskchartError } from '../../src/core/errors.ts';
 import { problemsOf } from './invariants.ts';
 
@@ -21,11 +21,19 @@ const iterate: Outcome = { kind: 'iterate', input: 1 };
 const terminate: Outcome = { kind: 'terminate', output: 'early' };
 const cancel: Outcome = { kind: 'cancel', error: { name: 'WorkflowCancelledError', code: 'run/cancelled', message: 'stop' } };
 
+const branch = { stay: 1 };
+const waits = (node: string, ...signals: string[]) => signals.map((signal) => ({ node, signal, since: 5 }));
+const endsElsewhere: UnitOutcome = { kind: 'ended', cell: [1], steps: 1 };
+const failsElsewhere: UnitOutcome = { kind: 'ended', cell: { error: { name: 'Error', message: 'no' } }, steps: 1 };
+const elsewhere = (concurrency: number) => ({ backend: 'redis', backendConfig: { url: 'redis://127.0.0.1:6379' }, concurrency }) as const;
+
 interface Model {
   readonly graph: ReturnType<typeof workflow>['graph'];
   readonly input?: unknown;
   readonly concurrency?: number;
   readonly outcomes: readonly Outcome[];
+  /** How members come back that are executed elsewhere. */
+  readonly units?: readonly UnitOutcome[];
   /** How far a model goes that never ends by itself. */
   readonly steps?: number;
   /** Pauses double the states: only where they are the subject. */
@@ -73,8 +81,27 @@ const models: Record<string, Model> = {
   },
 };
 
+const modelsElsewhere: Record<string, Model> = {
+  'members elsewhere that wait, for a signal or a time': {
+    graph: workflow('units', each(task('a', step)).withExecution(elsewhere(1))).graph, input: [1, 2], steps: 2, outcomes: [cancel], pauses: true,
+    units: [endsElsewhere, { kind: 'parked', branch, waits: waits('a', 'go'), due: { node: 'a', dueAt: 30, why: 'wait-timeout', attempt: 1 }, steps: 1 }],
+  },
+  'a member elsewhere with two waits, handed over at any time, and a signal that nobody used': {
+    graph: workflow('several', each(task('a', step)).withExecution(elsewhere(2)).to(waitFor('go'))).graph, input: [1], steps: 4, outcomes: [],
+    units: [endsElsewhere, { ...endsElsewhere, signals: { go: [[1]] } }, { kind: 'parked', branch, waits: waits('a', 'go', 'go'), steps: 1 }, { kind: 'parked', branch, waits: [], steps: 1, counts: {} }],
+  },
+  'a parallel elsewhere beside a wait, failing fast': {
+    graph: workflow('fast', parallel(parallel(task('a', step), sequence(task('b', step), waitFor('go'))).withExecution(elsewhere(2)).as('far'), waitFor('go').as('here')).withPolicy({ failFast: true }).recover('r', step)).graph,
+    outcomes: [value], steps: 3, units: [endsElsewhere, failsElsewhere, { kind: 'parked', branch, waits: waits('go', 'go'), steps: 1 }],
+  },
+  'a diamond elsewhere': {
+    graph: workflow('diamond', dag({ a: node(task('a', step)), b: node(task('b', step), { needs: ['a'] }), c: node(waitFor('go'), { needs: ['a'] }) }).withExecution(elsewhere(2)).recover('r', step)).graph,
+    outcomes: [value], steps: 3, units: [endsElsewhere, failsElsewhere, { kind: 'parked', branch, waits: waits('go', 'go'), due: { node: 'go', dueAt: 20, why: 'sleep', attempt: 1 }, steps: 2 }],
+  },
+};
+
 /** What may happen next in a state; the same places are told apart by nothing but what the context says. */
-function eventsOf({ outcomes, pauses = false, pairs = false }: Model, plan: Plan, run: { concurrency: number }): (state: State) => ExecutionEvent[] {
+function eventsOf({ outcomes, units = [], pauses = false, pairs = false }: Model, plan: Plan, run: { concurrency: number }): (state: State) => ExecutionEvent[] {
   const ready: ExecutionEvent[] = [
     { type: 'READY', from: 'executor', at: 5, run: { id: 'r', startedAt: 5, graphHash: plan.graphHash, ...run } },
     { type: 'READY', from: 'timers', at: 5 },
@@ -82,7 +109,9 @@ function eventsOf({ outcomes, pauses = false, pairs = false }: Model, plan: Plan
   ];
   return ({ context }) => {
     const reports: Report[] = [];
-    for (const token of Vec.values(context.inFlight)) for (const end of outcomes) reports.push({ id: token.id, end });
+    const isElsewhere = (id: number | undefined): boolean => id !== undefined && Vec.get(context.groups, id)?.batch !== undefined;
+    const endsOf = (group: number | undefined): readonly Outcome[] => (isElsewhere(group) ? [...units, ...outcomes.filter(({ kind }) => kind === 'cancel')] : outcomes);
+    for (const token of Vec.values(context.inFlight)) for (const end of endsOf(token.group)) reports.push({ id: token.id, end });
     // What a token may do by itself before anyone hears of it, one move at a time.
     for (const token of Vec.values(context.inFlight)) {
       if (!token.ahead) continue;
@@ -93,7 +122,7 @@ function eventsOf({ outcomes, pauses = false, pairs = false }: Model, plan: Plan
     for (const group of Vec.values(context.groups)) for (let index = 0; index < group.cursor; index += 1) {
       if (Vec.get(group.outcomes, index) !== undefined || Vec.get(group.apart, index) !== undefined) continue;
       reports.push({ group: group.id, indexes: [index], cells: [[1]] });
-      for (const end of outcomes) reports.push({ group: group.id, index, end });
+      for (const end of endsOf(group.id)) reports.push({ group: group.id, index, end });
     }
     return [
       ...(context.run === null ? ready.slice(0, 2) : ready), ...noise, { type: 'CANCEL', reason: 'enough' },
@@ -126,7 +155,7 @@ function wrongWith(plan: Plan, { value: at, status, context, error, output, chil
   return wrong;
 }
 
-describe.each(Object.entries(models))('%s', (_name, model) => {
+describe.each(Object.entries({ ...models, ...modelsElsewhere }))('%s', (_name, model) => {
   const plan = planOf(model.graph, 'hash', { get: () => undefined });
   const machine = createExecutionContextMachine(plan) as unknown as ExecutionContextMachine;
   const options = { input: model.input, serializeState: keyOf, events: eventsOf(model, plan, { concurrency: model.concurrency ?? 1 }), stopWhen: (state: State) => state.status !== 'active' || state.context.steps > (model.steps ?? 8), limit: 50_000 };

@@ -8,21 +8,20 @@
  * 1. The old context is not changed, and the same event on a copy that went through JSON gives the same context.
  * 2. What the commands say is what the context says: the executor holds exactly what is in flight, and the timers
  *    exactly what is delayed.
- * 3. The context keeps its own invariants (invariants.ts).
+ * 3. The context keeps its own invariants (invariants.ts), and each step those of members that are executed elsewhere (away.ts).
+ * 4. Late, doubled and foreign messages change nothing.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Fragment, GraphNode, NodeId, TaskNode } from '../../src/core/graph.ts';
 import type { Json } from '../../src/core/json.ts';
 import { cellOf, isValue } from '../../machines/execution-context/cells.ts';
 import { Vec, initialContext, step, type ExecuteCommand, type ExecutionContext, type ExecutionEvent, type Outcome, type Plan, type Report, type RunFacts, type Step } from '../../machines/index.ts';
+import { comesBack, endsWell, isBare, leavesAlone, leavesTogether, moreSteps, wrongAway, type AwayMember, type Way } from './away.ts';
 import { assertInvariants, deepFreeze } from './invariants.ts';
 
 /** One random decision: what kind of thing happens, and numbers to choose with. */
-export interface Choice {
+export interface Choice extends Way {
   readonly what: 'settle' | 'due' | 'signal' | 'pause' | 'resume' | 'cancel' | 'ready' | 'noise' | 'moves';
-  readonly pick: number;
-  readonly outcome: 'value' | 'fail' | 'fatal' | 'goto' | 'iterate' | 'terminate' | 'cancel' | 'spawn';
-  readonly also: number;
   readonly batch: number;
 }
 
@@ -38,12 +37,20 @@ interface Held {
   /** May have gone on by itself before it was held back. */
   wasAhead: boolean;
   iteration: number;
+  /** Set for a member that is executed elsewhere as a whole. */
+  readonly away: AwayMember | undefined;
+}
+
+interface HeldMember {
+  readonly group: number;
+  readonly index: number;
+  readonly away: AwayMember | undefined;
 }
 
 /** A step that no graph declares: it comes with the outcome that names it. */
 const EXTRA: Fragment = { entry: 'extra', nodes: { extra: { kind: 'task', id: 'extra', next: 'extra2', maxIterations: 2 }, extra2: { kind: 'task', id: 'extra2' } } };
 
-type Open = { readonly id: number } | { readonly group: number; readonly index: number };
+type Open = ({ readonly id: number } | { readonly group: number; readonly index: number }) & { readonly away: AwayMember | undefined };
 
 export class World {
   readonly plan: Plan;
@@ -53,7 +60,7 @@ export class World {
   readonly log: ExecutionEvent[] = [];
   readonly facts: RunFacts;
   readonly tokens = new Map<number, Held>();
-  readonly members = new Map<string, { readonly group: number; readonly index: number }>();
+  readonly members = new Map<string, HeldMember>();
   readonly armed = new Map<number, number>();
   readonly #old: Report[] = [];
   #paused = false;
@@ -85,6 +92,8 @@ export class World {
     if (!isDeepStrictEqual(throughJson(next.context), this.shadow)) throw new Error(`a replay through JSON differs after ${this.trail()}\n${JSON.stringify(next.context)}\n${JSON.stringify(this.shadow)}`);
     if (!isDeepStrictEqual(throughJson([next.execute, next.arm]), throughJson([again.execute, again.arm]))) throw new Error(`the commands of a replay differ after ${this.trail()}`);
     if ('post' in event && event.post !== undefined && event.post <= before.posted && !isDeepStrictEqual({ ...next.context, revision: 0, at: 0 }, { ...before, revision: 0, at: 0 })) throw new Error(`an old post changed something after ${this.trail()}`);
+    const wrong = wrongAway(this.plan, before, event, next);
+    if (wrong.length > 0) throw new Error(`${wrong.join('\n')}\nafter ${this.trail()}`);
     this.#countMoves(before, event);
     this.#hear(next, event);
     assertInvariants(this.plan, this.context, this.log);
@@ -95,7 +104,12 @@ export class World {
   /** One choice, as events. */
   play(choice: Choice): void {
     const event = this.eventOf(choice);
-    if (event !== undefined) this.send(event);
+    if (event === undefined) return;
+    const before = this.context;
+    this.send(event);
+    if (choice.what !== 'noise' || event.type === 'SIGNAL') return;
+    const { revision: _, at: __, ...rest } = this.context;
+    if (!isDeepStrictEqual({ ...before, ...rest }, before)) throw new Error(`noise changed something after ${this.trail()}`);
   }
 
   /** Settles, signals and waits, without failures, until the run is over. Says whether it got there. */
@@ -105,7 +119,7 @@ export class World {
     for (let left = limit; left > 0 && !this.over; left -= 1) {
       const open = this.open();
       const wait = [...Vec.values(this.context.waits)][0];
-      if (open.length > 0) this.send({ type: 'SETTLED', at: this.context.at, reports: open.map((place) => this.#report(place, { kind: 'value', value: [1] })) });
+      if (open.length > 0) this.send({ type: 'SETTLED', at: this.context.at, reports: open.map((place) => this.#report(place, place.away === undefined ? { kind: 'value', value: [1] } : endsWell(place.away, [1]))) });
       else if (wait !== undefined) this.send({ type: 'SIGNAL', name: wait.signal, value: [2] });
       else this.send({ type: 'DUE', at: Math.max(this.context.at, ...this.armed.values()), ids: [...this.armed.keys()] });
     }
@@ -113,7 +127,7 @@ export class World {
   }
 
   open(): Open[] {
-    return [...[...this.tokens.keys()].map((id) => ({ id })), ...this.members.values()];
+    return [...[...this.tokens].map(([id, { away }]) => ({ id, away })), ...this.members.values()];
   }
 
   trail(): string {
@@ -157,21 +171,29 @@ export class World {
       const [place] = open.splice((choice.pick + n) % open.length, 1);
       // Outcomes of one batch differ, so that a failure meets values and the other way round.
       const kinds = [choice.outcome, 'value', 'fail', 'spawn'] as const;
-      if (place !== undefined) reports.push(this.#report(place, this.#outcome(kinds[n % kinds.length] ?? 'value', choice, place)));
+      if (place === undefined) break;
+      reports.push(this.#report(place, this.#outcome(kinds[n % kinds.length] ?? 'value', choice, place)));
+      // The members of one unit come back in one event.
+      for (const other of open.filter((one) => isOneUnit(place, one))) {
+        open.splice(open.indexOf(other), 1);
+        reports.push(this.#report(other, this.#outcome(kinds[reports.length % kinds.length] ?? 'value', { ...choice, also: choice.also + 1 }, other)));
+      }
     }
     if (reports.length === 0) return undefined;
     this.#old.push(...reports);
     return { type: 'SETTLED', at, reports };
   }
 
-  #report(place: Open, end: Outcome): Report {
+  #report({ away, ...place }: Open, end: Outcome): Report {
     if ('id' in place) return { id: place.id, end };
+    if (isBare(end) && away?.paid === 1) return { ...place, indexes: [place.index], cells: [end.cell] };
     const plain = end.kind === 'value' && end.spawned === undefined && end.channel === undefined;
     if (plain) return { group: place.group, indexes: [place.index], cells: [cellOf(end.value)] };
     return { ...place, end };
   }
 
-  #outcome(kind: Choice['outcome'], { pick, also }: Choice, _place: Open): Outcome {
+  #outcome(kind: Choice['outcome'], { pick, also }: Choice, { away }: { readonly away?: AwayMember | undefined }): Outcome {
+    if (away !== undefined) return comesBack(this.plan, away, { outcome: kind, pick, also }, this.context.at);
     const channel = also % 3 === 0 ? { channel: [{ op: 'add' as const, key: 'n', value: 1 }] } : also % 7 === 0 ? { channel: [{ op: 'append' as const, key: 'n', value: 1 }] } : {};
     const spawned = also % 4 === 0 ? { spawned: [{ node: this.#anyTask(pick), input: [pick] }, { node: this.#anyEntry(also) }] } : {};
     const effects = { ...channel, ...spawned, fragments: { extra: EXTRA } };
@@ -218,7 +240,7 @@ export class World {
     if (moves.length === 0) return undefined;
     const moved = { id, moves, input: [choice.pick] };
     if (choice.also % 2 === 0) {
-      const report = { ...moved, end: this.#outcome(choice.outcome, choice, { id }) };
+      const report = { ...moved, end: this.#outcome(choice.outcome, choice, {}) };
       this.#old.push(report);
       return { type: 'SETTLED', at, reports: [report] };
     }
@@ -230,7 +252,7 @@ export class World {
   #noise(choice: Choice, at: number): ExecutionEvent | undefined {
     const { pick, also } = choice;
     const free = this.context.nextId + 1 + pick;
-    const end = this.#outcome(choice.outcome, choice, { id: free });
+    const end = this.#outcome(choice.outcome, choice, {});
     const ended = [...Vec.entries(this.context.groups)].flatMap(([group, { outcomes }]) => [...Vec.entries(outcomes)].map(([index]) => ({ group, index })));
     const done = ended[pick % Math.max(1, ended.length)];
     const anyGroup = [...Vec.entries(this.context.groups)][0]?.[0] ?? free;
@@ -289,6 +311,8 @@ export class World {
   }
 
   #told(report: Report): void {
+    const away = 'id' in report ? this.tokens.get(report.id)?.away : 'index' in report ? this.members.get(`${report.group}.${report.index}`)?.away : undefined;
+    if (away !== undefined && 'end' in report && report.end !== undefined) this.#steps += moreSteps(away, report.end);
     if ('id' in report) {
       if (this.tokens.has(report.id)) for (const move of report.moves ?? []) this.#steps += Math.abs(move);
       if (report.end !== undefined) this.tokens.delete(report.id);
@@ -311,18 +335,23 @@ export class World {
       if (held !== undefined) held.ahead = false;
     }
     this.#paused = command.paused;
-    for (const { id, node, input, ahead, iteration, attempt } of command.start) {
+    for (const start of command.start) {
+      const { id, node, input, ahead, iteration, attempt, group, index } = start;
+      const away = leavesAlone(this.plan, this.context, start);
       if (this.#paused && !this.#known.has(id)) throw new Error(`token ${id} was started in a pause after ${this.trail()}`);
-      if (attempt === 1 && !this.#known.has(id)) this.#steps += 1;
+      if (attempt === 1 && !this.#known.has(id)) this.#steps += away?.paid ?? 1;
       if (this.tokens.has(id)) throw new Error(`token ${id} was started twice after ${this.trail()}`);
-      this.tokens.set(id, { node, input, ahead, wasAhead: ahead, iteration });
+      if (away !== undefined && this.members.has(`${group}.${index}`)) throw new Error(`member ${index} of group ${group} is away twice after ${this.trail()}`);
+      this.tokens.set(id, { node, input, ahead, wasAhead: ahead, iteration, away });
     }
-    for (const { group, from, to } of command.ranges) for (let index = from; index < to; index += 1) {
+    for (const range of command.ranges) for (let index = range.from; index < range.to; index += 1) {
+      const { group } = range;
+      const away = leavesTogether(this.plan, this.context, range, index);
       if (this.members.has(`${group}.${index}`)) throw new Error(`member ${index} of group ${group} was granted twice after ${this.trail()}`);
-      this.members.set(`${group}.${index}`, { group, index });
+      this.members.set(`${group}.${index}`, { group, index, away });
       if (this.#known.has(`${group}.${index}`)) continue;
       if (this.#paused) throw new Error(`member ${index} of group ${group} was granted in a pause after ${this.trail()}`);
-      this.#steps += 1;
+      this.#steps += away?.paid ?? 1;
     }
     this.#known.clear();
   }
@@ -337,8 +366,12 @@ export class World {
     const armed = [...this.armed].map(([id, dueAt]) => `${id}@${dueAt}`).sort();
     if (due.join() !== armed.join()) throw new Error(`the timers hold [${armed.join()}], delayed are [${due.join()}] after ${this.trail()}`);
     // What starts and is dropped within one event has been counted, but nobody was told.
-    if (this.context.steps < this.#steps) throw new Error(`${this.context.steps} steps are counted, the executor knows ${this.#steps} after ${this.trail()}`);
-    if (this.facts.maxSteps !== undefined && this.context.steps > this.facts.maxSteps) throw new Error(`${this.context.steps} steps were taken, the limit is ${this.facts.maxSteps} after ${this.trail()}`);
+    const elsewhere = Object.values(this.plan.graph.nodes).some((node) => 'execution' in node && this.plan.isRemote(node));
+    // Of what comes back elsewhere together with the end of the run nothing is counted.
+    if (this.context.steps < this.#steps && (verdict === null || !elsewhere)) throw new Error(`${this.context.steps} steps are counted, the executor knows ${this.#steps} after ${this.trail()}`);
+    // Members that are away together may take more than is left for all of them: then the run ends.
+    const over = elsewhere && verdict?.kind === 'failed' && verdict.error.code === 'run/step-limit';
+    if (this.facts.maxSteps !== undefined && this.context.steps > this.facts.maxSteps && !over) throw new Error(`${this.context.steps} steps were taken, the limit is ${this.facts.maxSteps} after ${this.trail()}`);
     if (run !== null && this.#paused !== paused) throw new Error(`the executor believes paused is ${this.#paused} after ${this.trail()}`);
     if (waiting !== (run !== null && verdict === null && inFlight.size + openMembers === 0)) throw new Error(`waiting is ${waiting} after ${this.trail()}`);
   }
@@ -356,6 +389,13 @@ export class World {
     const ids = [...Object.keys(this.plan.graph.nodes), 'extra'];
     return ids[pick % ids.length] ?? '';
   }
+}
+
+/** Whether another member left in the same batch as this one. */
+function isOneUnit(place: Open, other: Open): boolean {
+  if ('id' in place || 'id' in other || place.away === undefined || place.group !== other.group) return false;
+  const { batch } = place.away;
+  return Math.floor(place.index / batch) === Math.floor(other.index / batch);
 }
 
 export function throughJson<T>(value: T): T {

@@ -1,5 +1,6 @@
 /** What must and must not compile when steps are composed. Nothing here runs: the compiler is the test. */
 import { channelKey, dag, each, node, parallel, sequence, sleep, task, waitFor, workflow } from 'taskchart';
+import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 
 /** True where two types are the same. */
@@ -143,6 +144,23 @@ parallel(b, c).withExecution({ backend: 'local', concurrency: 8 }).withPolicy('b
 parallel(b, c).withExecution({ backend: 'threads', backendConfig: { module: import.meta.url, maxThreads: 2 } });
 parallel(b, c).withExecution({ backend: 'redis', backendConfig: { url: 'redis://127.0.0.1:6379' } });
 parallel(b, c).withExecution({ backend: 'redis', backendConfig: { host: '127.0.0.1', port: 6379, tls: true } });
+parallel(b, c).withExecution({ backend: 'redis', startTimeout: 30_000, backendConfig: { url: 'rediss://h', tls: { ca: ['pem'] }, queue: 'heavy', namespace: 'n', prefix: 'p' } });
+parallel(b, c).withExecution({ backend: 'redis', backendConfig: { sentinels: [{ host: 'a' }, { host: 'b', port: 26379 }], name: 'main', password: 'p', sentinelPassword: 's' } });
+parallel(b, c).withExecution({ backend: 'redis', backendConfig: { cluster: [{ host: 'a' }], username: 'u', password: 'p' } });
+declare const redisClient: Redis;
+declare const redisCluster: Cluster;
+parallel(b, c).withExecution({ backend: 'redis', backendConfig: { client: redisClient, queue: 'heavy' } });
+parallel(b, c).withExecution({ backend: 'redis', backendConfig: { client: redisCluster } });
+// @ts-expect-error startTimeout belongs to redis
+parallel(b, c).withExecution({ backend: 'local', startTimeout: 30_000 });
+// @ts-expect-error startTimeout is a number
+parallel(b, c).withExecution({ backend: 'redis', startTimeout: '30s', backendConfig: { host: 'h' } });
+// @ts-expect-error sentinels need the name of the primary
+parallel(b, c).withExecution({ backend: 'redis', backendConfig: { sentinels: [{ host: 'a' }] } });
+// @ts-expect-error a node needs a host
+parallel(b, c).withExecution({ backend: 'redis', backendConfig: { cluster: [{ port: 6379 }] } });
+// @ts-expect-error only clients of ioredis can be used
+parallel(b, c).withExecution({ backend: 'redis', backendConfig: { client: { get: () => 'x' } } });
 // @ts-expect-error redis needs backendConfig
 parallel(b, c).withExecution({ backend: 'redis' });
 // @ts-expect-error redis needs to know where

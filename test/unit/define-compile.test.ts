@@ -47,7 +47,7 @@ test('the README example compiles to this JSON', () => {
           { id: 'score', entry: 'score' },
         ],
         policy: { kind: 'critical', ids: ['score'] },
-        execution: { backend: 'redis', concurrency: 64 },
+        execution: { backend: 'redis', concurrency: 4096 },
       },
       geo: { kind: 'task', id: 'geo' },
       score: { kind: 'task', id: 'score' },

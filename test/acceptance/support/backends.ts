@@ -5,6 +5,7 @@
  * that module again in each of them and finds the same workflows there, by their ids.
  */
 import type { ExecutionOptions } from 'taskchart';
+import { redisConfig } from './redis-place.ts';
 
 export interface BackendCase {
   readonly name: string;
@@ -21,6 +22,9 @@ export function backendsFor(module: string): readonly BackendCase[] {
     { name: 'local', execution: { backend: 'local' }, here: true },
     { name: 'local2', execution: { backend: 'local', concurrency: 2 }, here: true },
     { name: 'threads', execution: { backend: 'threads', backendConfig: { module, maxThreads: 2 } }, here: false },
+    // Served by a worker in the test's own process, and by one in another process: see redis-workers.ts.
+    { name: 'redis', execution: { backend: 'redis', backendConfig: redisConfig('here') }, here: true },
+    { name: 'redisElsewhere', execution: { backend: 'redis', backendConfig: redisConfig('elsewhere') }, here: false },
   ];
 }
 

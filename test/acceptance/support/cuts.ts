@@ -13,7 +13,7 @@
  */
 import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
-import type { Json, Run, RunOptions, Workflow } from 'taskchart';
+import type { Json, Run, RunOptions, StartOptions, Workflow } from 'taskchart';
 import { planOf, type ExecutionContext, type Plan } from 'taskchart/machines';
 import { assertInvariants } from '../../model/invariants.ts';
 import { drive, TestClock, turnNumber, type Driving, type Ending } from './clock.ts';
@@ -43,103 +43,136 @@ export interface Cut {
   readonly atWork: boolean;
   /** What had begun and ended until then. */
   readonly before: readonly TraceEntry[];
+  /** Where tasks run elsewhere: the keys of executions of which the run has told that they were over. */
+  readonly told: readonly string[];
 }
 
 export const RUN_ID = 'cut';
 
-/** Runs a case to its end without a cut. */
-export async function whole(test: CutCase): Promise<{ readonly ending: Ending; readonly trace: Trace }> {
+/** Where the runs of a case take place. */
+export interface Home {
+  /** Time for one life of a run, and whatever else it needs. */
+  enter(startAt?: number): Promise<TestClock>;
+  flow(test: CutCase, trace: Trace): Workflow<string, never, unknown>;
+  readonly options: Pick<StartOptions, 'inspect'>;
+  /** The life is over. */
+  leave(): Promise<void>;
+  /** Cuts of one case that are gone on with. */
+  readonly most: number;
+  /** Tasks run elsewhere: a run that is watched says what it has heard of them. */
+  readonly remote: boolean;
+  readonly checkExecutions: typeof checkExecutions;
+}
+
+/** In this process. */
+export const atHome: Home = {
+  enter: async (startAt) => new TestClock(startAt),
+  flow: (test, trace) => test.make(trace),
+  options: {},
+  leave: async () => undefined,
+  most: Infinity,
+  remote: false,
+  checkExecutions,
+};
+
+/** One life of a run: from its start, or from a cut, to its end. `look` sees it before anything happens, and what it returns is called at the end. */
+async function live(test: CutCase, home: Home, cut: Cut | undefined, startAt: number | undefined, look?: (life: Life) => () => void): Promise<Life & { readonly ending: Ending }> {
+  const clock = await home.enter(startAt);
   const trace = new Trace();
-  const clock = new TestClock();
-  const ending = await toItsEnd(start(test, trace, clock), clock, test);
-  return { ending, trace };
-}
-
-function start(test: CutCase, trace: Trace, clock: TestClock): Run<unknown> {
   trace.tick = () => void clock.next();
-  const flow = test.make(trace);
-  const run = flow.start(test.input as never, { clock, runId: RUN_ID, ...test.options });
-  watchInvariants(flow, run);
-  test.prepare?.(run);
-  return run;
-}
-
-function goOn(test: CutCase, cut: Cut, trace: Trace, clock: TestClock): Run<unknown> {
-  trace.tick = () => void clock.next();
-  const flow = test.make(trace);
+  const flow = home.flow(test, trace);
   // Options are part of the code that resumes: a run that has not begun yet takes them from there.
-  const run = flow.with(test.options ?? {}).resume(cut.text, { clock });
-  watchInvariants(flow, run);
-  return run;
+  const run = cut === undefined
+    ? flow.start(test.input as never, { clock, runId: RUN_ID, ...home.options, ...test.options })
+    : flow.with(test.options ?? {}).resume(cut.text, { clock, ...home.options });
+  const broken = watchInvariants(flow, run);
+  const life = { run, trace, clock };
+  const atEnd = look?.(life);
+  if (cut === undefined) test.prepare?.(run);
+  const ending = await drive(run, clock, test);
+  if (broken.error !== undefined) throw broken.error;
+  atEnd?.();
+  await home.leave();
+  return { ...life, ending };
 }
 
-/** Invariant 5. What a subscriber throws would be nobody's failure, so it is kept for `drive` to throw. */
-function watchInvariants(flow: Workflow<string, never, unknown>, run: Run<unknown>): void {
+interface Life {
+  readonly run: Run<unknown>;
+  readonly trace: Trace;
+  readonly clock: TestClock;
+}
+
+/** Invariant 5. What a subscriber throws would be nobody's failure, so it is kept. */
+function watchInvariants(flow: Workflow<string, never, unknown>, run: Run<unknown>): { error?: unknown } {
   const plan: Plan = planOf(flow.graph, flow.definition.graphHash, flow.definition.policies);
+  const broken: { error?: unknown } = {};
   run.actor.subscribe({
     next: ({ context }) => {
       try {
         assertInvariants(plan, context as ExecutionContext);
       } catch (error) {
-        broken.set(run, error);
+        broken.error = error;
       }
     },
     error: () => undefined,
   });
+  return broken;
 }
-const broken = new WeakMap<Run<unknown>, unknown>();
 
-async function toItsEnd(run: Run<unknown>, clock: TestClock, test: CutCase): Promise<Ending> {
-  const ending = await drive(run, clock, test);
-  if (broken.has(run)) throw broken.get(run);
-  return ending;
+/** Runs a case to its end without a cut. */
+export async function whole(test: CutCase, home = atHome): Promise<{ readonly ending: Ending; readonly trace: Trace }> {
+  return live(test, home, undefined, undefined);
 }
 
 /** Runs a case, or goes on with it from a cut, and takes a snapshot at every revision of the machine and inside every task. */
-export async function cutsOf(test: CutCase, from?: Cut): Promise<{ readonly ending: Ending; readonly cuts: readonly Cut[] }> {
-  const trace = new Trace();
-  const clock = new TestClock(from?.at);
-  const run = from === undefined ? start(test, trace, clock) : goOn(test, from, trace, clock);
+export async function cutsOf(test: CutCase, from?: Cut, home = atHome): Promise<{ readonly ending: Ending; readonly cuts: readonly Cut[] }> {
   const cuts = new Map<string, Cut>();
-  const take = (atWork: boolean): void => {
-    const checkpoint = run.snapshot();
-    const { seq: _, savedAt: __, ...rest } = checkpoint;
-    const text = JSON.stringify(rest);
-    if (!cuts.has(text)) cuts.set(text, { text: JSON.stringify(checkpoint), at: clock.now(), turn: turnNumber(), atWork, before: [...trace.entries] });
-  };
-  take(false);
-  // A task may begin within the very step of the machine that starts it.
-  trace.onTask = (_, __, beginning) => take(beginning);
-  run.actor.subscribe({ next: () => take(true), error: () => undefined });
-  const ending = await toItsEnd(run, clock, test);
-  take(false);
+  const { ending } = await live(test, home, from, from?.at, ({ run, trace, clock }) => {
+    const told: string[] = [];
+    const take = (atWork: boolean): void => {
+      const checkpoint = run.snapshot();
+      const { seq: _, savedAt: __, ...rest } = checkpoint;
+      const text = JSON.stringify(rest);
+      if (!cuts.has(text)) cuts.set(text, { text: JSON.stringify(checkpoint), at: clock.now(), turn: turnNumber(), atWork, before: [...trace.entries], told: [...told] });
+    };
+    if (home.remote) run.on((event) => {
+      if (event.type === 'task.completed' || (event.type === 'task.failed' && event.final)) told.push(`${RUN_ID}/${event.key}`);
+    });
+    take(false);
+    // A task may begin within the very step of the machine that starts it.
+    trace.onTask = (_, __, beginning) => take(beginning);
+    run.actor.subscribe({ next: () => take(true), error: () => undefined });
+    return () => take(false);
+  });
   return { ending, cuts: [...cuts.values()] };
 }
 
 /** Goes on from a cut, `later` milliseconds after it. */
-export async function resumed(test: CutCase, cut: Cut, later: number): Promise<{ readonly ending: Ending; readonly trace: Trace }> {
-  const trace = new Trace();
-  const clock = new TestClock(cut.at + later);
-  const ending = await toItsEnd(goOn(test, cut, trace, clock), clock, test);
-  return { ending, trace };
+export async function resumed(test: CutCase, cut: Cut, later: number, home = atHome): Promise<{ readonly ending: Ending; readonly trace: Trace }> {
+  return live(test, home, cut, cut.at + later);
 }
 
 /** All invariants for every cut of a case. Returns how many cuts there were. */
-export async function everyCut(test: CutCase): Promise<number> {
-  const { ending } = await whole(test);
+export async function everyCut(test: CutCase, home = atHome): Promise<number> {
+  const { ending } = await whole(test, home);
   if (test.expected !== undefined) expect(ending).toMatchObject(test.expected as object);
-  const probed = await cutsOf(test);
+  const probed = await cutsOf(test, undefined, home);
   expect(probed.ending, 'the run that was looked into').toEqual(ending);
-  let number = 0;
-  for (const cut of probed.cuts) {
+  const picked = some(probed.cuts, home.most);
+  for (const [number, cut] of picked.entries()) {
     const later = number % 3 === 1 ? 3000 : 0;
-    const after = await resumed(test, cut, later);
-    const place = `cut ${number} of ${probed.cuts.length} (${createHash('md5').update(cut.text).digest('hex').slice(0, 8)}), ${later} ms later: ${describeCut(cut)}`;
+    const after = await resumed(test, cut, later, home);
+    const place = `cut ${number} of ${picked.length} (${createHash('md5').update(cut.text).digest('hex').slice(0, 8)}), ${later} ms later: ${describeCut(cut)}`;
     expect(after.ending, place).toEqual(ending);
-    if (test.asks !== true) checkExecutions(cut, after.trace.entries, test.drops === true, place);
-    number += 1;
+    if (test.asks !== true) home.checkExecutions(cut, after.trace.entries, test.drops === true, place);
   }
-  return number;
+  return picked.length;
+}
+
+/** At most so many of them, from the first to the last. */
+function some<T>(all: readonly T[], most: number): readonly T[] {
+  if (all.length <= most) return all;
+  return Array.from({ length: most }, (_, at) => all[Math.round((at * (all.length - 1)) / (most - 1))] as T);
 }
 
 const identity = ({ key, attempt }: TraceEntry): string => `${key} #${attempt}`;

@@ -316,7 +316,7 @@ export function caseOf(spec: Spec, input: Json, variant: Variant, sums: boolean)
       Object.assign(answers, builder.answers);
       const uses = { uses: [builder.landing, builder.side] };
       const root = sums ? make.sequence(make.workflow('body', body, uses), task('sums', (value: Json, ctx) => [value ?? null, ctx.channel.get('sides') ?? 0])) : body;
-      return make.workflow('random', root, sums ? {} : uses) as unknown as Workflow<string, never, unknown>;
+      return make.workflow(trace.id, root, sums ? {} : uses) as unknown as Workflow<string, never, unknown>;
     },
     ...(variant.concurrency === undefined ? {} : { options: { concurrency: variant.concurrency } }),
   };

@@ -21,12 +21,21 @@ export interface TraceEntry {
 export type TracedOptions = TaskOptions & { readonly turns?: number; readonly ticks?: true };
 
 export class Trace {
+  /** For the workflow whose tasks are traced. */
+  readonly id: string;
   readonly entries: TraceEntry[] = [];
   /** Called inside every task: when it begins, and after each turn that it waits. */
   onTask: ((id: string, ctx: TaskContext<unknown>, beginning: boolean) => void) | undefined;
 
   /** Moves time to the next timer. */
   tick: (() => void) | undefined;
+
+  /** Who is told instead of this one: tasks that are built once may take part in one run after the other. */
+  follower: Trace | undefined;
+
+  constructor(id = 'w') {
+    this.id = id;
+  }
 
   /** The ids of the tasks in the order in which they began. */
   get started(): string[] {
@@ -41,20 +50,21 @@ export class Trace {
   task<const Id extends string, R, I = unknown>(id: Id, run: (input: I, ctx: TaskContext<I>) => R, options: TracedOptions = {}): Task<Id, I, OutputOf<R>> {
     const { turns: takes = 0, ticks, ...others } = options;
     const traced = async (input: I, ctx: TaskContext<I>): Promise<unknown> => {
+      const trace = this.follower ?? this;
       const text = JSON.stringify(input) ?? '';
       const { taskId, idempotencyKey: key, attempt, iteration } = ctx;
-      const add = (what: 'start' | 'end'): void => void this.entries.push({ what, task: taskId, key, attempt, iteration, input: text, turn: turnNumber() });
+      const add = (what: 'start' | 'end'): void => void trace.entries.push({ what, task: taskId, key, attempt, iteration, input: text, turn: turnNumber() });
       add('start');
       try {
-        this.onTask?.(id, ctx as TaskContext<unknown>, true);
+        trace.onTask?.(id, ctx as TaskContext<unknown>, true);
         for (let left = takes; left > 0; left -= 1) {
           await turns(1);
-          this.onTask?.(id, ctx as TaskContext<unknown>, false);
+          trace.onTask?.(id, ctx as TaskContext<unknown>, false);
         }
         if (ticks === true) {
-          this.tick?.();
+          trace.tick?.();
           await turns(3);
-          this.onTask?.(id, ctx as TaskContext<unknown>, false);
+          trace.onTask?.(id, ctx as TaskContext<unknown>, false);
         }
         return await run(input, ctx);
       } finally {

@@ -1,0 +1,233 @@
+/** The other views of the page, and what holds for all of them: names that are markup, contrast, size, what it asks for. */
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createActor, createMachine, sendTo } from 'xstate';
+import { body, box, find, HOSTILE, inState, pageText, postHostileRun, shows, Stage } from './page-support.ts';
+import { diamond, failingGroup, fanOut, layers, refund, release } from './page-workflows.ts';
+import { launch, launchTimeoutMs, type Browser } from './support/browser.ts';
+
+let browser: Browser;
+let stage: Stage | undefined;
+
+beforeAll(async () => { browser = await launch(); }, launchTimeoutMs);
+afterAll(() => browser?.close());
+afterEach(async () => {
+  await stage?.close();
+  stage = undefined;
+});
+
+const lit = `Array.from(document.querySelectorAll('.state.active'), (each) => each.dataset.statePath)`;
+
+describe('the statechart', () => {
+  it('lights the active state of a run, and the transition that led to it', async () => {
+    stage = await Stage.open(browser);
+    const run = refund().start({ id: 'order-17', amount: 40 }, { inspect: stage.inspector() });
+    const page = await stage.look('#tab=statechart');
+    await page.until(`${lit}.includes('waiting')`);
+    expect(await page.text('.panel')).toContain('state machine');
+    run.pause();
+    await page.until(`${lit}.includes('paused')`);
+    await page.until(`document.querySelectorAll('.edge.latest').length > 0`);
+    await page.until(shows('.transitions .latest', 'waiting → paused'));
+    run.cancel('enough');
+    await page.until(`${lit}.includes('cancelled')`);
+    await expect(run.result).rejects.toThrow('enough');
+    expect(page.problems()).toEqual([]);
+  });
+
+  it('shows any actor: one machine of a user, another that it has started, and what is no machine', async () => {
+    stage = await Stage.open(browser);
+    const lamp = createMachine({ id: 'lamp', initial: 'off', states: { off: { on: { PRESS: 'on' } }, on: { on: { PRESS: 'off' }, type: 'parallel', states: { colour: { initial: 'warm', states: { warm: { on: { TURN: 'cold' } }, cold: {} } }, fan: {} } } } });
+    const house = createMachine({ id: 'house', invoke: { src: lamp, id: 'lamp' }, initial: 'day', states: { day: { on: { DUSK: { target: 'night', actions: sendTo('lamp', { type: 'PRESS' }) } } }, night: {} } });
+    const actor = createActor(house, { inspect: stage.inspector() }).start();
+    const page = await stage.look();
+    await page.until(`${lit}.includes('day')`);
+    expect(await page.texts('.tabs button')).toEqual(['Statechart', 'Messages']);
+    actor.send({ type: 'DUSK' });
+    await page.until(`${lit}.includes('night')`);
+    await page.click(await find(page, '.actors .row', 'lamp'));
+    await page.until(`${lit}.includes('on.colour.warm') && ${lit}.includes('on.fan')`);
+    await page.click('#tab-messages');
+    await page.until(shows('.lane-heads', 'lamp'));
+    await page.click(await find(page, '.lane-body .row', 'PRESS'));
+    await page.until(shows('.drawer', '"type": "PRESS"'));
+    actor.stop();
+    expect(page.problems()).toEqual([]);
+  });
+});
+
+describe('messages and queue', () => {
+  it('shows messages between the actors in the order of time', async () => {
+    stage = await Stage.open(browser);
+    const run = diamond(stage.gates).start('eu', { inspect: stage.inspector() });
+    const page = await stage.look('#tab=messages');
+    stage.gates.open('fetchUsers', 'geo', 'score');
+    await run.result;
+    await page.until(shows('.lane-body', 'SETTLED'));
+    expect(await page.texts('.lane-head')).toContain('executor');
+    const times = await page.texts('.lane-body .row .lane-time');
+    expect(times).toEqual(times.toSorted());
+    expect(times.length).toBeGreaterThan(4);
+    await page.type('.view .filter', 'ready');
+    await page.until(`document.querySelectorAll('.lane-body .row').length === 1`);
+    expect(page.problems()).toEqual([]);
+  });
+
+  it('shows the queue, what is in flight and the channel, and leads to the task', async () => {
+    stage = await Stage.open(browser);
+    const run = release(stage.gates).start('2.4.0', { inspect: stage.inspector() });
+    run.result.catch(() => undefined);
+    const page = await stage.look('#tab=queue');
+    await page.until(shows('.queue', 'audit'));
+    expect(await page.text('.queue')).toContain('"2.4.0"');
+    await page.click(await find(page, '.queue .link', 'unit'));
+    await page.until(shows('.panel h2', 'unit'));
+    await page.until(shows('.panel', '"commit": "9f3c2e1"'));
+    run.cancel();
+    await page.until(shows('.queue', 'Nothing is being executed.'));
+    expect(page.problems()).toEqual([]);
+  });
+});
+
+describe('large graphs', () => {
+  it('draws 500 nodes without one over another', async () => {
+    stage = await Stage.open(browser);
+    const run = layers(25, 20, stage.gates).start(undefined, { inspect: stage.inspector() });
+    const page = await stage.look();
+    await page.until(`document.querySelectorAll('.node').length === 501`);
+    expect(await page.evaluate(overlaps)).toEqual([]);
+    expect(await page.evaluate<number>(`document.querySelectorAll('.edge').length`)).toBe(936);
+    stage.gates.open('half');
+    await run.result;
+    await page.until(inState('step-24-19', 'done'));
+    expect(page.problems()).toEqual([]);
+  });
+
+  it('leaves a group where it is when it is closed and opened', async () => {
+    stage = await Stage.open(browser);
+    void diamond(stage.gates).start('eu', { inspect: stage.inspector() }).result.catch(() => undefined);
+    const page = await stage.look();
+    await page.until(inState('fetchUsers', 'running'));
+    const [group = ''] = await page.evaluate<string[]>(`Array.from(document.querySelectorAll('.node.open'), (each) => each.dataset.box)`);
+    const top = `Math.round(document.querySelector(${JSON.stringify(box(group))}).getBoundingClientRect().y)`;
+    const before = await page.evaluate(top);
+    await page.click(`${box(group)} .toggle`);
+    await page.until(`document.querySelector(${JSON.stringify(box(group))}).classList.contains('closed')`);
+    expect(await page.evaluate(top)).toBe(before);
+    expect(await page.count(box('geo'))).toBe(0);
+    await page.click(`${box(group)} .toggle`);
+    await page.until(`document.querySelector(${JSON.stringify(box('geo'))}) !== null`);
+    expect(await page.evaluate(top)).toBe(before);
+    stage.gates.open('fetchUsers', 'geo', 'score');
+  });
+});
+
+const overlaps = `(() => {
+  const boxes = Array.from(document.querySelectorAll('.node.card'), (each) => ({ id: each.dataset.box, r: each.getBoundingClientRect() }));
+  const over = [];
+  for (let a = 0; a < boxes.length; a += 1) for (let b = a + 1; b < boxes.length; b += 1) {
+    const [p, q] = [boxes[a].r, boxes[b].r];
+    if (p.left < q.right - 0.5 && q.left < p.right - 0.5 && p.top < q.bottom - 0.5 && q.top < p.bottom - 0.5) over.push(boxes[a].id + ' ' + boxes[b].id);
+  }
+  return over;
+})()`;
+
+describe('hostile names', () => {
+  it('shows markup in names, values, questions, errors and logs as text', async () => {
+    stage = await Stage.open(browser);
+    await postHostileRun(stage.relay.url);
+    const page = await stage.look();
+    await page.until(`document.querySelectorAll('.node').length === 2`);
+    for (const tab of ['statechart', 'messages', 'queue', 'log', 'graph']) {
+      await page.click(`#tab-${tab}`);
+      await page.until(`document.querySelector('#tab-${tab}').getAttribute('aria-selected') === 'true'`);
+      expect(await page.text('body')).toContain(HOSTILE);
+    }
+    await page.click(body(HOSTILE));
+    await page.until(`document.querySelector('.panel h2')?.innerText === ${JSON.stringify(HOSTILE)}`);
+    expect(await page.text('.panel')).toContain(JSON.stringify(HOSTILE));
+    expect(await page.count('img, script[src], iframe, a[href]')).toBe(0);
+    expect(await page.evaluate('document.title')).toContain('<img');
+    expect(await page.evaluate('document.title')).not.toBe('owned');
+    expect(page.problems()).toEqual([]);
+  });
+
+  it('shows hostile values of an ordinary run as text', async () => {
+    stage = await Stage.open(browser);
+    const run = refund().start({ id: HOSTILE, amount: 1 }, { inspect: stage.inspector({ title: HOSTILE }) });
+    run.result.catch(() => undefined);
+    const page = await stage.look();
+    await page.until(shows('.waits', JSON.stringify(`Refund 1 for ${HOSTILE}?`)));
+    run.cancel(HOSTILE);
+    await page.until(shows('.panel', 'Why it was cancelled'));
+    expect(await page.text('.panel')).toContain(HOSTILE);
+    expect(await page.count('img')).toBe(0);
+    expect(page.problems()).toEqual([]);
+  });
+});
+
+describe.each(['light', 'dark'] as const)('in %s', (colorScheme) => {
+  it('every text has a contrast of 4.5 at least', async () => {
+    stage = await Stage.open(browser);
+    const runs = [release(stage.gates).start('2.4.0', { inspect: stage.inspector() }), refund().start({ id: 'order-17', amount: 40 }, { inspect: stage.inspector() }), failingGroup().start(undefined, { inspect: stage.inspector() }), fanOut(stage.gates).start(1000, { inspect: stage.inspector() })];
+    for (const run of runs) run.result.catch(() => undefined);
+    const page = await stage.look('', { colorScheme });
+    await page.until(`document.querySelectorAll('.runs .row').length === 4`);
+    const poor = new Set<string>();
+    const look = async (where: string): Promise<void> => {
+      for (const line of await page.evaluate<string[]>(poorTexts)) poor.add(`${where}: ${line}`);
+    };
+    for (const [workflow, node] of [['refund', 'approve'], ['briefing', 'stocks'], ['thumbnails', 'resizeAll'], ['release', 'unit']] as const) {
+      await page.click(await find(page, '.runs .row', workflow));
+      await page.until(`document.querySelector(${JSON.stringify(body(node))}) !== null`);
+      await look(workflow);
+      await page.click(body(node));
+      await page.until(shows('.panel h2', node));
+      await look(`${workflow} ${node}`);
+    }
+    for (const tab of ['statechart', 'messages', 'queue', 'log']) {
+      await page.click(`#tab-${tab}`);
+      await page.until(`document.querySelector('#tab-${tab}').getAttribute('aria-selected') === 'true'`);
+      await look(tab);
+    }
+    await page.press(',');
+    await page.until('document.querySelector(".time.in-past") !== null');
+    await look('past');
+    expect([...poor]).toEqual([]);
+    for (const run of runs) run.cancel();
+  }, 40_000);
+});
+
+/** Texts whose colour is too near to what is behind them. Half-transparent grounds are mixed with what is under them. */
+const poorTexts = `(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const rgba = (text) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data].map((each) => each / 255); };
+  const over = ([r, g, b, a], under) => [r, g, b].map((each, at) => each * a + under[at] * (1 - a)).concat(1);
+  const behind = (element) => { if (element === null) return rgba(getComputedStyle(document.body).backgroundColor); const ground = rgba(getComputedStyle(element).backgroundColor); return ground[3] === 1 ? ground : over(ground, behind(element.parentElement)); };
+  const light = (colour) => { const [r, g, b] = colour.slice(0, 3).map((each) => (each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const poor = [];
+  const walker = document.createTreeWalker(document.querySelector('.app'), NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (node.data.trim() === '' || !element.checkVisibility({ checkVisibilityCSS: true }) || element.closest(':disabled, option, .hidden') !== null) continue;
+    const ground = behind(element);
+    const colour = over(rgba(getComputedStyle(element).color), ground);
+    const [a, b] = [light(colour), light(ground)];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) poor.push(contrast.toFixed(2) + ' ' + element.className + ' ' + node.data.slice(0, 30));
+  }
+  return poor;
+})()`;
+
+describe('the file', () => {
+  it('is small, holds everything that it needs, and no inline handlers', async () => {
+    const text = await pageText();
+    expect(gzipSync(text).length).toBeLessThan(250_000);
+    const markup = text.replaceAll(/<(script|style)>[\s\S]*?<\/\1>/g, '');
+    expect(markup).not.toMatch(/\son\w+=|\bsrc=|https?:/);
+    expect(markup).toContain("require-trusted-types-for 'script'; trusted-types 'none'");
+    expect(/\beval\(|\bnew Function\b/.test(text)).toBe(false);
+    expect(text).toContain('Copyright (c) 2015-present Jason Miller');
+  });
+});
+

@@ -1,0 +1,61 @@
+/** One seed, from its plan to what was wrong. */
+import { drawPlan, type Plan } from './plan.ts';
+import { expectedOf, type Expected } from './expected.ts';
+import { judge, judgeLeftovers } from './verdict.ts';
+import { World } from './world.ts';
+
+export interface Report {
+  readonly seed: number;
+  readonly problems: readonly string[];
+  /** Of everything that was done: the same seed gives the same number. */
+  readonly hash: number;
+  readonly callbacks: number;
+  readonly elapsedMs: number;
+  readonly tail: readonly string[];
+  /** How often each point was reached, and what happened there. */
+  readonly reached: ReadonlyMap<string, number>;
+  readonly happened: readonly string[];
+}
+
+/** After the faults: so long a run may take, beyond what its own sleeps take. */
+const BOUND_MS = 90_000;
+
+export interface Options {
+  readonly print?: ((line: string) => void) | undefined;
+  /** Changes the plan, to cut a failing one down. */
+  readonly plan?: ((plan: Plan) => Plan) | undefined;
+}
+
+export async function simulate(seed: number, { print, plan: changed }: Options = {}): Promise<Report> {
+  const drawn = drawPlan(seed);
+  const plan = changed === undefined ? drawn : changed(drawn);
+  const expected: Expected[] = [];
+  for (const { id, flow, graph } of plan.runs) expected.push(await expectedOf(seed, id, flow, graph));
+  const world = new World(plan, expected, print);
+  const { kernel } = world;
+  try {
+    await kernel.run(() => world.isDone || world.problems.length > 0, plan.faultsEndMs + BOUND_MS);
+    world.calmDown();
+    if (world.problems.length === 0) {
+      judge(world);
+      await tidy(world);
+    }
+  } catch (thrown) {
+    world.say(`the simulation broke down: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+  }
+  const { reached, happened } = world.faults;
+  return {
+    seed, problems: world.problems, hash: kernel.hash, callbacks: kernel.callbacks, elapsedMs: kernel.elapsedMs, tail: kernel.tail(), reached,
+    happened: happened.map(({ point, action }) => `${action.do} at ${point}`),
+  };
+}
+
+/** Everyone who is left cleans up and leaves; then nothing may be there any more. */
+async function tidy(world: World): Promise<void> {
+  const { kernel, plan } = world;
+  await kernel.run(() => false, plan.leaseMs * 2 + 3000);
+  world.leaveAll();
+  await kernel.run(() => false, plan.drainMs + 10_000);
+  await kernel.run(() => false, 5000 + (plan.coordinator.expireMs ?? 0));
+  judgeLeftovers(world);
+}
