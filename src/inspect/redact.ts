@@ -22,9 +22,14 @@ export class Redactor {
     this.#patterns = patterns.map((pattern, at) => compile(pattern as RedactPattern, at));
   }
 
+  /** Nothing is ever left out. */
+  get idle(): boolean {
+    return this.#patterns.length === 0;
+  }
+
   /** Whether what stands at this path is to be left out. */
   hides(path: readonly string[]): boolean {
-    return this.#patterns.some((pattern) => fits(pattern, path));
+    return this.#patterns.length > 0 && this.#patterns.some((pattern) => fits(pattern, path));
   }
 }
 

@@ -31,6 +31,11 @@ interface Seen {
 
 type Which = 'input' | 'output';
 
+interface Budget {
+  left: number;
+  readonly written: Map<unknown, ValueText>;
+}
+
 export class ValueLedger {
   readonly #redactor: Redactor;
   readonly #changed = new Map<NodeId, Seen>();
@@ -86,7 +91,7 @@ export class ValueLedger {
     const { input, output } = this.#runChanged;
     if (this.#changed.size === 0 && input === undefined && output === undefined) return undefined;
     this.#runChanged = {};
-    const budget = { left: CHARACTERS_PER_TAKE };
+    const budget: Budget = { left: CHARACTERS_PER_TAKE, written: new Map() };
     const ofRun = (which: Which, value: unknown): ValueText => this.#text(['run', which], value, budget);
     const run = { ...(input && { input: ofRun('input', input.value) }), ...(output && { output: ofRun('output', output.value) }) };
     const entries: [NodeId, TaskValues][] = [];
@@ -102,7 +107,7 @@ export class ValueLedger {
     return this.#changed.size > 0;
   }
 
-  #texts(node: NodeId, { input, output, error }: Seen, budget: { left: number }): TaskValues {
+  #texts(node: NodeId, { input, output, error }: Seen, budget: Budget): TaskValues {
     return {
       ...(input && { input: this.#text([node, 'input'], input.value, budget) }),
       ...(output && { output: this.#text([node, 'output'], output.value, budget) }),
@@ -110,15 +115,24 @@ export class ValueLedger {
     };
   }
 
-  #text(path: readonly [string, Which], value: unknown, budget: { left: number }): ValueText {
-    const text = valueText(value, Math.max(TEXT_LEAST, Math.min(TEXT_MOST, budget.left)), this.#redactor, path);
-    budget.left -= text.text.length;
+  #text(path: readonly [string, Which], value: unknown, budget: Budget): ValueText {
+    const text = this.#write(path, value, budget);
     const key = `${path[1]} ${path[0]}`;
     const isObject = typeof value === 'object' && value !== null;
     this.#known.delete(key);
     this.#cut.delete(key);
     if (isObject || text.cut === undefined) keep(this.#known, key, isObject ? new WeakRef(value) : { value }, NODES_KEPT);
     if (text.cut === true) keep(this.#cut, key, { value }, CUT_KEPT);
+    return text;
+  }
+
+  /** One value is often the output of a task, the input of the next, and that of a group: where nothing is redacted their texts are one. */
+  #write(path: readonly string[], value: unknown, budget: Budget): ValueText {
+    const known = budget.written.get(value);
+    if (known !== undefined) return known;
+    const text = valueText(value, Math.max(TEXT_LEAST, Math.min(TEXT_MOST, budget.left)), this.#redactor, path);
+    budget.left -= text.text.length;
+    if (this.#redactor.idle) budget.written.set(value, text);
     return text;
   }
 

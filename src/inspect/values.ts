@@ -58,9 +58,12 @@ class Writer {
 
   #writeArray(list: readonly unknown[], depth: number): void {
     this.#put('[');
-    for (let at = 0; at < list.length && !this.full; at += 1) {
+    for (let at = 0; at < list.length && !this.full; ) {
       if (at > 0) this.#put(',');
-      this.write(list[at], depth + 1);
+      const plain = this.#redactor.hides(this.#path) ? at : plainUntil(list, at);
+      if (plain > at + 1) this.#put(JSON.stringify(list.slice(at, plain)).slice(1, -1));
+      else this.write(list[at], depth + 1);
+      at = Math.max(plain, at + 1);
     }
     this.#put(']');
   }
@@ -88,6 +91,18 @@ class Writer {
     } else this.text += text;
     if (ends) this.full = true;
   }
+}
+
+/** Numbers and the like in a row are written at once: long lists of them are common. */
+const ROW = 512;
+
+function plainUntil(list: readonly unknown[], from: number): number {
+  let at = from;
+  for (const to = Math.min(list.length, from + ROW); at < to; at += 1) {
+    const value = list[at];
+    if (typeof value !== 'number' && typeof value !== 'boolean' && value !== null) break;
+  }
+  return at;
 }
 
 const TEXT_MOST = 500;

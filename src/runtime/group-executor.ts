@@ -49,6 +49,8 @@ export class GroupExecutor {
   /** Where workers execute the members of a `redis` group. */
   remote(group: NodeId): RemotePlace {
     const { connect } = this.#environment;
+    const { backend } = (this.#code.node(group) as GroupNode).execution;
+    if (backend !== 'redis') throw movedHere(this.#code.workflow, group, backend);
     if (connect === undefined) throw unavailable(this.#code.workflow, group, 'redis');
     const settings = this.#code.settings(group);
     const { queue = defaultQueue, startTimeoutMs } = (settings ?? {}) as RemoteSettings;
@@ -83,6 +85,14 @@ export class GroupExecutor {
       if (node !== undefined && 'execution' in node) yield node;
     }
   }
+}
+
+/** A restored run stands in a group that workers execute, and the code says by now that it is executed here. The run can be resumed. */
+function movedHere(workflow: string, group: NodeId, backend: string): DefinitionError {
+  return new DefinitionError('definition/backend-unavailable', `the run has members of group "${group}" of workflow "${workflow}" with workers, but the code executes them on the backend "${backend}" now`, {
+    hint: 'resume it with { backend: "redis" } and the settings that it had; runs that reach the group later use the new backend',
+    details: { group, backend },
+  });
 }
 
 function unavailable(workflow: string, group: NodeId, backend: string): DefinitionError {

@@ -102,8 +102,8 @@ export class CoordinatorWorld {
     if (!this.#journalled || this.isOver) return;
     if (this.command !== undefined && this.command.reply === undefined && pick % 2 === 0) this.ghosts.push(this.command.command);
     if (this.wait !== undefined && !this.wait.done) this.ghosts.push(this.wait.command);
-    // Nothing tells a first request that a dead process has left from one of a newer process.
-    this.ghosts = this.ghosts.filter((ghost) => ghost.type !== 'ACQUIRE' || ghost.fence !== null);
+    // Where the lists have lost the token, nothing tells a dead process's request for it from one of a newer process.
+    this.ghosts = this.ghosts.filter((ghost) => ghost.type !== 'ACQUIRE');
     this.command = this.wait = undefined;
     this.retryArmed = this.tickArmed = false;
     this.#late = [];

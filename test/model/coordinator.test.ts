@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createCoordinatorMachine, type CoordinatorEvent, type CoordinatorMachine } from '../../machines/index.ts';
 import { CoordinatorWorld, type Choice } from './coordinator-world.ts';
 
-const numRuns = Number(process.env['MODEL_RUNS'] || 200);
+const numRuns = Number(process.env['MODEL_RUNS'] || 100);
 
 type Weights = readonly (readonly [Choice['what'], number])[];
 /** How often each thing happens, relative to the others. */
@@ -170,7 +170,8 @@ describe('the chart', () => {
 
   it('comes to the same places by their shortest paths through JSON and a restore before each event', { timeout: 120_000 }, () => {
     const paths = getShortestPaths(machine as never, options as never) as unknown as { state: State; steps: { event: CoordinatorEvent & { type: string } }[] }[];
-    for (const path of paths) {
+    const every = Math.ceil(paths.length / 150);
+    for (const path of paths.filter((_, at) => at % every === 0)) {
       let [state] = initialTransition(machine, input) as unknown as [State];
       for (const { event } of path.steps) {
         if ((event.type as string) === 'xstate.init') continue;

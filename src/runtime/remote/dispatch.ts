@@ -51,10 +51,10 @@ export interface Dispatcher {
   durable(revision: number): void;
   /** The run's revision holds all deliveries up to number `delivery`. */
   accepted(delivery: number, revision: number): void;
-  /** Nobody wants these any more: they are not open from now on, and are stopped wherever they are. */
-  abort(groups: readonly number[], units: readonly { readonly group: number; readonly index: number; readonly generation: number }[]): void;
-  /** These groups have their verdicts: nothing more of them will be planned. */
-  ended(groups: readonly number[]): void;
+  /** Since the run's `revision` nobody wants these any more: they are not open from now on, and are stopped wherever they are once that is durable. */
+  abort(groups: readonly number[], units: readonly { readonly group: number; readonly index: number; readonly generation: number }[], revision: number): void;
+  /** With the run's `revision` these groups have their verdicts: nothing more of them will be planned. */
+  ended(groups: readonly number[], revision: number): void;
   waitsFor(): readonly RemoteWait[];
   /**
    * `ended`: the run is over, nothing of it stays in the lists. `left`: this process leaves it as it is, to be resumed; a run

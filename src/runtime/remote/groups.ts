@@ -104,14 +104,14 @@ export class RemoteGroups {
     const away = this.#byToken.get(token);
     if (away === undefined) return;
     this.#forget(away);
-    away.coordinator.abort([], [away]);
+    away.coordinator.abort([], [away], this.#run.revision());
   }
 
   abortGroup(group: number): void {
     const open = this.#open.get(group);
     if (open === undefined) return;
     this.#open.delete(group);
-    open.coordinator.abort([group], []);
+    open.coordinator.abort([group], [], this.#run.revision());
   }
 
   durable(revision: number): void {
@@ -187,7 +187,7 @@ export class RemoteGroups {
     const coordinator = this.#coordinators.get(key);
     const ended = [...new Set(results.map(({ group }) => group))].filter((group) => this.#open.has(group) && !this.#run.isOpen(group));
     for (const group of ended) this.#open.delete(group);
-    if (ended.length > 0) coordinator?.ended(ended);
+    if (ended.length > 0) coordinator?.ended(ended, this.#run.revision());
     coordinator?.accepted(delivery, this.#run.revision());
   }
 

@@ -18,8 +18,8 @@ export interface GraphBox {
   readonly node: GraphNode;
   /** `card`: one step. `closed`: a group whose inside is not shown. `open`: one around its inside. */
   readonly shape: 'card' | 'closed' | 'open';
-  /** How its parent calls it, where that is another name. */
-  readonly memberId?: string | undefined;
+  /** What its group calls it, else its id without that of the workflow it is inside of. */
+  readonly name: string;
   /** Reached by `goto` and `nextTask` alone. */
   readonly onDemand?: true | undefined;
 }
@@ -36,7 +36,7 @@ export type PlacedEdge = Line<GraphEdge>;
 
 type Nodes = GraphMessage['nodes'];
 
-export const sizes = { width: 208, card: 50, closed: 66, title: 34, padding: 16 } as const;
+export const sizes = { width: 208, card: 50, closed: 66, open: 280, title: 34, padding: 16 } as const;
 
 /** Members of a parallel group that are shown side by side without being asked for. */
 const MEMBERS_OPEN = 16;
@@ -50,6 +50,13 @@ export function isGroup(node: GraphNode): boolean {
 interface Entry {
   readonly entry: NodeId;
   readonly memberId?: string | undefined;
+}
+
+/** Where a region is. */
+interface Place {
+  /** Ids within begin with it. */
+  readonly prefix: string;
+  readonly onDemand?: true;
 }
 
 /** The beginnings of what is inside a node. */
@@ -127,8 +134,8 @@ export function openByDefault(graph: Pick<GraphMessage, 'nodes' | 'root' | 'uses
 
 export function layoutGraph(graph: Pick<GraphMessage, 'nodes' | 'root' | 'uses'>, isOpen: (id: NodeId) => boolean): GraphPicture {
   const drawer = new Drawer(graph.nodes, isOpen);
-  const main = drawer.region({ entry: graph.root });
-  const others = graph.uses.map((entry) => drawer.region({ entry }, true)).filter(({ boxes }) => boxes.length > 0);
+  const main = drawer.region({ entry: graph.root }, { prefix: '' });
+  const others = graph.uses.map((entry) => drawer.region({ entry }, { prefix: '', onDemand: true })).filter(({ boxes }) => boxes.length > 0);
   if (others.length === 0) return main;
   const aside = pack(others);
   const x = main.width + 48;
@@ -147,7 +154,7 @@ class Drawer {
     this.#isOpen = isOpen;
   }
 
-  region({ entry, memberId }: Entry, onDemand = false): GraphPicture {
+  region({ entry, memberId }: Entry, place: Place): GraphPicture {
     const region = regionOf(this.#nodes, entry).filter(({ id }) => !this.#drawn.has(id));
     for (const { id } of region) this.#drawn.add(id);
     const at = new Map(region.map(({ id }, index) => [id, index]));
@@ -160,23 +167,26 @@ class Drawer {
       link(id, next, 'next');
       link(id, recover, 'recover');
     }
-    return arrange(region.map((node) => this.#box(node, { ...(node.id === entry && { memberId }), ...(onDemand && { onDemand }) })), edges);
+    // A member of several steps has the name of its group for none of them.
+    const name = region.length === 1 ? memberId : undefined;
+    return arrange(region.map((node) => this.#box(node, place, name)), edges);
   }
 
-  #box(node: GraphNode, more: Pick<GraphBox, 'memberId' | 'onDemand'>): GraphPicture {
+  #box(node: GraphNode, { prefix, onDemand }: Place, name: string | undefined): GraphPicture {
     const { id } = node;
-    const { width, card, closed, title, padding } = sizes;
-    if (!isGroup(node)) return single({ id, node, shape: 'card', ...more }, width, card);
-    if (!this.#isOpen(id)) return single({ id, node, shape: 'closed', ...more }, width, closed);
-    const inside = this.#inside(node);
-    const outer = { width: Math.max(inside.width, width) + 2 * padding, height: inside.height + title + padding };
+    const { width, card, closed, open, title, padding } = sizes;
+    const box = { id, node, name: name ?? (id.startsWith(prefix) ? id.slice(prefix.length) : id), ...(onDemand && { onDemand }) };
+    if (!isGroup(node)) return single({ ...box, shape: 'card' }, width, card);
+    if (!this.#isOpen(id)) return single({ ...box, shape: 'closed' }, width, closed);
+    const inside = this.#inside(node, node.kind === 'scope' && node.workflow !== undefined ? `${id}/` : prefix);
+    const outer = { width: Math.max(inside.width, open) + 2 * padding, height: inside.height + title + padding };
     const content = shifted(inside, (outer.width - inside.width) / 2, title, 1);
-    return { ...outer, boxes: [{ node: { id, node, shape: 'open', ...more }, x: 0, y: 0, ...outer, depth: 0 }, ...content.boxes], lines: content.lines };
+    return { ...outer, boxes: [{ node: { ...box, shape: 'open' }, x: 0, y: 0, ...outer, depth: 0 }, ...content.boxes], lines: content.lines };
   }
 
-  #inside(node: GraphNode): GraphPicture {
+  #inside(node: GraphNode, prefix: string): GraphPicture {
     const entries = entriesOf(node);
-    const blocks = entries.map((entry) => this.region(entry));
+    const blocks = entries.map((entry) => this.region(entry, { prefix }));
     if (node.kind !== 'dag') return pack(blocks);
     const at = new Map(node.members.map(({ id }, index) => [id, index]));
     const edges = node.members.flatMap(({ entry, needs }, to) => needs.flatMap((need): Edge<GraphEdge>[] => {

@@ -24,9 +24,8 @@ export interface NodeCardProps {
 }
 
 export const NodeCard = memo(function NodeCard({ box, state, error, signal, segments, selected, stop, now, onPick, onToggle }: NodeCardProps) {
-  const { id, node, shape, memberId } = box.node;
+  const { id, node, shape, name } = box.node;
   const tone = state?.state ?? 'pending';
-  const name = memberId === undefined ? id : `${memberId}`;
   const time = state === undefined ? undefined : elapsed(state, now);
   const timeText = time === undefined ? '' : isActive(state) ? runningFor(time) : duration(time);
   const words = wordsOf(node, state, { error, signal, segments }) + (box.node.onDemand && tone === 'pending' ? ', only on demand' : '');
@@ -34,7 +33,7 @@ export const NodeCard = memo(function NodeCard({ box, state, error, signal, segm
   const share = progressShare(state);
   return (
     <div class={`node ${shape} t-${tone}${selected ? ' selected' : ''}${box.node.onDemand ? ' on-demand' : ''}`} data-box={id} data-state={tone} style={style}>
-      <button type="button" class="node-body" tabIndex={stop ? 0 : -1} aria-pressed={selected} aria-label={`${name}, ${node.kind}, ${words}${timeText === '' ? '' : `, ${timeText}`}`} title={titleOf(id, memberId, words)} style={shape === 'open' ? { height: `${sizes.title}px` } : undefined} onClick={() => onPick(id)}>
+      <button type="button" class="node-body" tabIndex={stop ? 0 : -1} aria-pressed={selected} aria-label={`${name}, ${node.kind}, ${words}${timeText === '' ? '' : `, ${timeText}`}`} title={`${name === id ? id : `${name} (${id})`}\n${words}`} style={shape === 'open' ? { height: `${sizes.title}px` } : undefined} onClick={() => onPick(id)}>
         <Sign tone={tone} />
         <Name text={name} class="node-name" />
         <span class="node-time">{timeText}</span>
@@ -53,10 +52,6 @@ export const NodeCard = memo(function NodeCard({ box, state, error, signal, segm
   const [{ segments: a, ...rest }, { segments: b, ...other }] = [before, after];
   return shallow(rest, other) && (a === b || (a !== undefined && b !== undefined && shallow(a, b)));
 });
-
-function titleOf(id: string, memberId: string | undefined, words: string): string {
-  return `${memberId === undefined ? id : `${memberId} (${id})`}\n${words}`;
-}
 
 function progressShare(state: TaskState | undefined): number | undefined {
   const progress = state?.progress;
