@@ -12,6 +12,7 @@ import * as fanOut from './cases/fan-out.mjs';
 import * as growth from './cases/growth.mjs';
 import * as inspectors from './cases/inspectors.mjs';
 import * as install from './cases/install.mjs';
+import * as redis from './cases/redis.mjs';
 import * as sequential from './cases/sequential.mjs';
 import * as snapshots from './cases/snapshots.mjs';
 import * as startUp from './cases/start-up.mjs';
@@ -22,12 +23,12 @@ import { ensureBuild, ensurePackages } from './lib/prepare.mjs';
 import { broken } from './lib/rounds.mjs';
 import { printCase, writeCase, writeSummary } from './lib/report.mjs';
 
-const CASES = [concurrent, sequential, fanOut, diamond, growth, snapshots, durable, timers, inspectors, startUp, install, typeCheck];
+const CASES = [concurrent, sequential, fanOut, diamond, growth, snapshots, durable, redis, timers, inspectors, startUp, install, typeCheck];
 
 const NOT_MEASURED = [
   'Tasks that do something. All tasks here are asynchronous and do nothing, so the figures are the cost of the library; real tasks hide most of it.',
   'Durability outside the case of that name: elsewhere nothing is written, for taskchart and for the peers alike. Databases and other disks.',
-  'Redis, coordinators and workers; the `threads` backend; other machines, systems and versions of Node than the one named.',
+  'Redis servers that keep their data on disk or are far away, several workers and several runs at a time; the `threads` backend; other machines, systems and versions of Node than the one named.',
   'Large inputs and outputs: the payloads are small numbers and objects, so copying and checking values is nearly free here.',
   'Event listeners, and inspectors outside the case of that name: nobody watches the runs.',
   'Long runs: every process is fresh and nothing is warmed up, which favours small libraries at small sizes; pauses and tail latencies are not looked at.',

@@ -2,7 +2,7 @@
 import os from 'node:os';
 import { ownVersion, versionOf } from './places.mjs';
 
-export const packages = ['xstate', 'p-queue', '@langchain/langgraph', '@langchain/core', 'typescript'];
+export const packages = ['xstate', 'p-queue', 'bullmq', 'bee-queue', '@langchain/langgraph', '@langchain/core', 'typescript'];
 
 export function machine() {
   const cpus = os.cpus();

@@ -79,7 +79,7 @@ export function stepped(draft: WorkerDraft, call: Outstanding, answer: StepAnswe
     if (refused.has(at)) {
       // The slot holds another unit by now, or the run is gone: what became of the other slots shows when they are read.
       now.refused += 1;
-      ;
+      now.unsure = true;
     } else if (held.ack?.kind === 'result') now.served += 1;
   });
   for (const { slot, unit } of answer.claimed) filled(draft, slot, unit);

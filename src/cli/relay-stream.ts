@@ -1,4 +1,12 @@
-/** What a relay tells every viewer, as the terminal reads it: sources, systems and runs. */
+/**
+ * What a relay tells every viewer, as the terminal reads it: sources, systems and runs.
+ *
+ * Owns: the newest of each, and rates over the last seconds. Does not own: how they are shown (top.ts).
+ *
+ * Invariants
+ * 1. Pure but for `follow`: the time comes with every message and every question.
+ * 2. What the relay has forgotten is forgotten here.
+ */
 import type { RunMessage, SourceMessage, SystemMessage, ViewerMessage } from '../inspect/messages.ts';
 import { paths } from '../inspect/protocol.ts';
 import { platformWire } from '../inspect/wire.ts';

@@ -13,6 +13,7 @@ import type { Command } from 'commander';
 import { isTaskchartError } from '../core/errors.ts';
 import { cut } from '../core/preview.ts';
 import type { Logger } from '../ports.ts';
+import { TaskFinder } from '../runtime/find.ts';
 import type { TaskWorker, WorkerStatus } from '../runtime/worker/worker.ts';
 import { failureLine } from './failure.ts';
 import type { Host } from './follow.ts';
@@ -40,15 +41,20 @@ async function work(files: readonly string[], given: RedisFlags & WorkerFlags, h
   const { env } = host.process;
   const flags = workerFlagsOf(given, env);
   const config = { ...redisConfigOf(given, env), ...(flags.queue === undefined ? {} : { queue: flags.queue }) };
+  // Until the worker holds them itself: a module need not export what it defines.
+  const finder = new TaskFinder();
   for (const file of files) {
     host.leaving.loading(file);
     await loadModule(file);
+    finder.keep();
   }
   host.leaving.ended();
   const { createTaskQueue, TaskWorker } = await import('../redis.ts');
   const queue = asUsage(() => createTaskQueue({ backend: 'redis', ...config }));
   const { concurrency, id, lease, drain, deliveries, healthPort } = flags;
   const worker = asUsage(() => new TaskWorker({ queue, concurrency, id, leaseMs: lease, drainMs: drain, deliveries, logger: jsonLines(host) }));
+  // Held up to here.
+  finder.keep();
   const health = healthPort === undefined ? undefined : await serveHealth(healthPort, () => worker.status());
   try {
     await host.write(banner(worker.status(), config.namespace, health?.port));

@@ -1,7 +1,11 @@
 /**
  * What follows from a graph alone, looked up once per run: who stands inside whom, and what the machine does not count.
  *
- * Owns: the index. Linear in the graph, without recursion.
+ * Owns: the index, also over steps that a run has met on its way. Does not own: any state of a run.
+ *
+ * Invariants
+ * 1. Linear in the graph, without recursion.
+ * 2. Steps are added, and never changed or taken away.
  */
 import type { Fragment, Graph, GraphNode, NodeId } from '../core/graph.ts';
 

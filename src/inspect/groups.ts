@@ -63,6 +63,8 @@ export class GroupTracker {
   #high = 0;
   /** Outcomes of its last step, which no context shows. */
   readonly #late = new Map<number, Cell>();
+  /** The running members of its range are not known yet. */
+  #stale = false;
   #final: { done: number; failed: number } | undefined;
 
   /** `distinct`: members are nodes of their own; it is told which of them run as part of a range. */
@@ -83,6 +85,7 @@ export class GroupTracker {
   }
 
   stateOf(index: number): MemberCode {
+    this.#spread();
     return CODES[this.#states?.[index] ?? this.#unlisted(index)] ?? 'p';
   }
 
@@ -125,7 +128,9 @@ export class GroupTracker {
     });
     this.group = group;
     this.changed = true;
-    this.#spread();
+    this.#stale = true;
+    // Of members that are nodes of their own everyone counts; else it can wait until somebody asks.
+    if (this.#distinct !== undefined) this.#spread();
     return ends;
   }
 
@@ -147,6 +152,7 @@ export class GroupTracker {
     for (const [index, error] of failures) take(index, { error });
     const late = [...ends.values()];
     const failed = this.group.failed + late.filter(({ error }) => error !== undefined).length;
+    this.#stale = false;
     this.#final = { done: completed ? this.group.size - failed : known.size + late.length - failed, failed };
     const states = this.#states;
     for (let index = this.#settled; states !== undefined && index < states.length; index += 1) {
@@ -178,6 +184,7 @@ export class GroupTracker {
   *running(most: number): Generator<number> {
     const states = this.#states;
     if (states === undefined || this.group.open === 0) return;
+    this.#spread();
     let left = most;
     for (let index = this.#settled; index < this.group.cursor && left > 0; index += 1) {
       if (states[index] !== RUNNING || this.#held.has(index)) continue;
@@ -189,6 +196,7 @@ export class GroupTracker {
   /** What has changed, once. */
   message(base: MessageBase): GroupMessage {
     this.changed = false;
+    if (!this.ended) this.#spread();
     const { group, node, limit } = this;
     const members = this.#changes();
     const notes = this.#notes.size === 0 ? undefined : Object.fromEntries(this.#notes);
@@ -221,7 +229,8 @@ export class GroupTracker {
   /** Invariant 2. */
   #spread(): void {
     const states = this.#states;
-    if (states === undefined) return;
+    if (states === undefined || !this.#stale) return;
+    this.#stale = false;
     let free = this.limit - this.#heldBy.running;
     let first = true;
     for (let index = this.#settled; index < this.group.cursor; index += 1) {

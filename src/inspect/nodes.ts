@@ -34,11 +34,6 @@ export class NodeLedger {
     this.#index = index;
   }
 
-  /** Every node that anything was ever said of. */
-  get known(): ReadonlyMap<NodeId, unknown> {
-    return this.#records;
-  }
-
   stateOf(id: NodeId): TaskStateName {
     const record = this.#records.get(id);
     if (record === undefined) return this.#over ? 'skipped' : 'pending';
@@ -113,10 +108,6 @@ export class NodeLedger {
     members.done += done;
     members.failed += failed;
     members.running += running;
-  }
-
-  counts(node: NodeId): Pick<TaskState, 'running' | 'waiting' | 'retrying' | 'done' | 'failed'> | undefined {
-    return this.#records.get(node);
   }
 
   /** The steps behind one whose completions nobody counts have been reached, so it is done. */

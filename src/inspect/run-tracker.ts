@@ -62,6 +62,7 @@ export class RunTracker {
   /** The newest context, and the one that was looked at last. */
   #newest: ExecutionContext | undefined;
   #looked: ExecutionContext | undefined;
+  #inferred: ExecutionContext | undefined;
   #state: RunState = 'starting';
   #told: ExecutionContext | undefined;
   #toldState: RunState | undefined;
@@ -120,7 +121,11 @@ export class RunTracker {
       }
       this.#look(context);
     }
-    if (this.#newest !== undefined) this.#look(this.#newest);
+    const newest = this.#newest;
+    if (newest === undefined || newest === this.#inferred) return;
+    this.#look(newest);
+    this.#inferred = newest;
+    this.nodes.infer(newest.at, newest.verdict?.kind === 'completed');
   }
 
   hear(event: NoteEvent): void {
@@ -194,7 +199,6 @@ export class RunTracker {
     for (const end of ended) this.#memberEnded(end, at, settled);
     if (after.verdict !== null && before?.verdict !== after.verdict) this.#conclude(after, moved, settled);
     else for (const { before: was, after: is } of moved) if (was !== undefined) this.#leave(was, is?.token, before, after, settled);
-    this.nodes.infer(at, after.verdict?.kind === 'completed');
   }
 
   #complete(before: ExecutionContext | undefined, after: ExecutionContext, settled: Set<NodeId>): Map<NodeId, number> {

@@ -1,4 +1,12 @@
-/** The beginnings of a run's lists: its queue, what is in flight, and what it waits for. Bounded, whatever the run holds. */
+/**
+ * The beginnings of a run's lists: its queue, what is in flight, and what it waits for.
+ *
+ * Owns: their order, their totals. Does not own: the places of tokens and members (tokens.ts, groups.ts).
+ *
+ * Invariants
+ * 1. The cost is bounded by LISTED and by the number of groups that are followed, whatever the run holds.
+ * 2. What people can do something about comes first: signals, then times, then what is being executed.
+ */
 import { Fifo, Vec, executionKey, type ExecutionContext, type Token } from '../../machines/index.ts';
 import type { GroupLedger } from './group-ledger.ts';
 import type { GraphIndex } from './graph-index.ts';

@@ -60,7 +60,7 @@ class Writer {
     this.#put('[');
     for (let at = 0; at < list.length && !this.full; ) {
       if (at > 0) this.#put(',');
-      const plain = this.#redactor.hides(this.#path) ? at : plainUntil(list, at);
+      const plain = this.#redactor.hides(this.#path) ? at : plainUntil(list, at, this.#most - this.text.length);
       if (plain > at + 1) this.#put(JSON.stringify(list.slice(at, plain)).slice(1, -1));
       else this.write(list[at], depth + 1);
       at = Math.max(plain, at + 1);
@@ -93,12 +93,10 @@ class Writer {
   }
 }
 
-/** Numbers and the like in a row are written at once: long lists of them are common. */
-const ROW = 512;
-
-function plainUntil(list: readonly unknown[], from: number): number {
+/** Numbers and the like in a row are written at once: long lists of them are common. Each takes two characters at least. */
+function plainUntil(list: readonly unknown[], from: number, left: number): number {
   let at = from;
-  for (const to = Math.min(list.length, from + ROW); at < to; at += 1) {
+  for (const to = Math.min(list.length, from + 1 + left / 2); at < to; at += 1) {
     const value = list[at];
     if (typeof value !== 'number' && typeof value !== 'boolean' && value !== null) break;
   }

@@ -5,6 +5,10 @@
  *
  * Node's client is found without an import, so that a bundle for browsers has nothing of it. It is preferred where there is one:
  * its open request does not keep the process alive, and that of `fetch` does.
+ *
+ * Invariants
+ * 1. A post is answered or fails within ANSWER_MS; an open request never keeps the process alive.
+ * 2. A line longer than LINE_MOST is dropped, not kept.
  */
 import type * as http from 'node:http';
 

@@ -86,6 +86,11 @@ describe('the layout of a workflow', () => {
     expect(openByDefault({ nodes: wide, root: 'all', uses: [] })).toEqual(new Set());
   });
 
+  it('shows all nodes where only their ids are known', () => {
+    const nodes = Object.fromEntries(['a', 'b', 'c'].map((id): [string, GraphNode] => [id, { id, kind: 'task' }]));
+    expect(layoutGraph({ nodes, root: 'a', uses: [], complete: false }, () => true).boxes.map(({ node }) => node.id)).toEqual(['a', 'b', 'c']);
+  });
+
   it('draws a graph that names nodes which it does not have, or itself', () => {
     const nodes: Record<string, GraphNode> = {
       a: { id: 'a', kind: 'task', next: 'constructor', recover: 'b' }, b: { id: 'b', kind: 'scope', entry: 'b', next: 'a' }, c: { id: 'c', kind: 'each', body: 'gone', policy: { kind: 'bestEffort' }, execution: { backend: 'local', concurrency: 1 } },

@@ -15,6 +15,8 @@ import { launch } from './support/browser.ts';
 import type { Page } from './support/page.ts';
 
 interface Scene {
+  /** For looking at alone: made where a folder is named. */
+  readonly aside?: true;
   /** Default: light. */
   readonly scheme?: 'light' | 'dark';
   /** What is in the address after the token. */
@@ -25,7 +27,8 @@ interface Scene {
   readonly show: (page: Page, stage: Stage) => Promise<void>;
 }
 
-const [, , folder = fileURLToPath(new URL('../../docs/images', import.meta.url)), only] = process.argv;
+const [, , given, only] = process.argv;
+const folder = given ?? fileURLToPath(new URL('../../docs/images', import.meta.url));
 const quiet = (run: { readonly result: Promise<unknown> }): void => void run.result.catch(() => undefined);
 
 /** Several runs at once. */
@@ -141,6 +144,7 @@ const scenes: Readonly<Record<string, Scene>> = {
     },
   },
   tasks: {
+    aside: true,
     begin: aDaysWork,
     hash: '#tab=statechart',
     async show(page) {
@@ -159,6 +163,7 @@ const scenes: Readonly<Record<string, Scene>> = {
     },
   },
   queue: {
+    aside: true,
     begin: aDaysWork,
     async show(page) {
       await pickRun(page, 'thumbnails');
@@ -167,6 +172,7 @@ const scenes: Readonly<Record<string, Scene>> = {
     },
   },
   log: {
+    aside: true,
     begin: (stage) => quiet(release(stage.gates).start('2.4.0', { runId: 'release-2.4.0', inspect: stage.inspector({ title: 'release.ts' }) })),
     async show(page, { gates }) {
       gates.open('types', 'unit', 'e2e', 'audit');
@@ -177,21 +183,50 @@ const scenes: Readonly<Record<string, Scene>> = {
     },
   },
   'large-graph': {
+    aside: true,
     begin: (stage) => quiet(layers(25, 20, stage.gates).start(undefined, { inspect: stage.inspector() })),
     async show(page) {
       await page.until(inState('step-12-3', 'done'));
       await page.press('f');
     },
   },
+  'late-viewer': {
+    begin: async (stage) => {
+      stage.gates.open('fetchUsers', 'geo', 'score');
+      await diamond(stage.gates).start('eu', { inspect: stage.inspector({ title: 'enrich.ts' }) }).result;
+    },
+    show: async (page) => {
+      await page.until(inState('store', 'done'));
+      await pickNode(page, 'store');
+    },
+  },
+  'two-viewers': {
+    begin: (stage) => quiet(refund().start({ id: 'order-17', amount: 40 }, { inspect: stage.inspector({ title: 'refund.ts' }) })),
+    async show(page, stage) {
+      const other = await stage.look();
+      await other.until(inState('approve', 'waiting'));
+      await other.type('.waits textarea', 'true');
+      await other.press('Enter');
+      await page.until(inState('paid', 'waiting'));
+    },
+  },
+  'wrong-token': {
+    show: async (page, { relay }) => {
+      const url = new URL(relay.url);
+      url.searchParams.set('token', 'not-the-right-one-at-all');
+      await page.goto(url.href);
+    },
+  },
   'hostile-name': { begin: (stage) => postHostileRun(stage.relay.url), show: async (page) => { await page.until('document.querySelectorAll(".node").length === 2'); } },
   empty: { show: async (page) => { await page.until(shows('.welcome', 'Nothing is connected yet')); } },
-  keys: { begin: aDaysWork, show: async (page) => { await pickRun(page, 'refund'); await page.press('?'); } },
+  keys: { aside: true, begin: aDaysWork, show: async (page) => { await pickRun(page, 'refund'); await page.press('?'); } },
 };
 
 mkdirSync(folder, { recursive: true });
 const browser = await launch();
 try {
-  for (const [name, { scheme = 'light', hash, begin, show }] of Object.entries(scenes)) {
+  for (const [name, { aside, scheme = 'light', hash, begin, show }] of Object.entries(scenes)) {
+    if (aside && given === undefined) continue;
     const stage = await Stage.open(browser);
     try {
       await begin?.(stage);
@@ -199,7 +234,7 @@ try {
       await show(page, stage);
       await page.evaluate('new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))');
       await page.screenshot(join(folder, `inspect-${name}.png`));
-      for (const problem of page.problems()) console.log(`${name}: ${problem}`);
+      for (const problem of name === 'wrong-token' ? [] : page.problems()) console.log(`${name}: ${problem}`);
     } finally {
       await stage.close();
     }

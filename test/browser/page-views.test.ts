@@ -2,9 +2,13 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createActor, createMachine, sendTo } from 'xstate';
+import { parseCheckpoint } from '../../src/core/checkpoint.ts';
+import { showCheckpoint } from '../../src/inspect/checkpoint.ts';
+import { openRelay, type OpenRelay } from '../../src/inspect/relay/server.ts';
 import { body, box, find, HOSTILE, inState, pageText, postHostileRun, shows, Stage } from './page-support.ts';
 import { diamond, failingGroup, fanOut, layers, refund, release } from './page-workflows.ts';
 import { launch, launchTimeoutMs, type Browser } from './support/browser.ts';
+import type { Page } from './support/page.ts';
 
 let browser: Browser;
 let stage: Stage | undefined;
@@ -109,15 +113,15 @@ describe('large graphs', () => {
     const page = await stage.look();
     await page.until(inState('fetchUsers', 'running'));
     const [group = ''] = await page.evaluate<string[]>(`Array.from(document.querySelectorAll('.node.open'), (each) => each.dataset.box)`);
-    const top = `Math.round(document.querySelector(${JSON.stringify(box(group))}).getBoundingClientRect().y)`;
-    const before = await page.evaluate(top);
+    const place = `(({ x, y, width }) => [Math.round(x + width / 2), Math.round(y)])(document.querySelector(${JSON.stringify(box(group))}).getBoundingClientRect())`;
+    const before = await page.evaluate(place);
     await page.click(`${box(group)} .toggle`);
     await page.until(`document.querySelector(${JSON.stringify(box(group))}).classList.contains('closed')`);
-    expect(await page.evaluate(top)).toBe(before);
+    expect(await page.evaluate(place)).toEqual(before);
     expect(await page.count(box('geo'))).toBe(0);
     await page.click(`${box(group)} .toggle`);
     await page.until(`document.querySelector(${JSON.stringify(box('geo'))}) !== null`);
-    expect(await page.evaluate(top)).toBe(before);
+    expect(await page.evaluate(place)).toEqual(before);
     stage.gates.open('fetchUsers', 'geo', 'score');
   });
 });
@@ -131,6 +135,42 @@ const overlaps = `(() => {
   }
   return over;
 })()`;
+
+describe('a checkpoint', () => {
+  const open = async (known: boolean): Promise<{ page: Page; relay: OpenRelay }> => {
+    const flow = refund();
+    const run = flow.start({ id: 'order-17', amount: 40 });
+    await new Promise<void>((waits) => run.on(({ type }) => type === 'run.waiting' && waits()));
+    const shown = showCheckpoint(parseCheckpoint(JSON.stringify(run.snapshot())), 'checkpoint0', known ? flow.definition : undefined, []);
+    run.cancel();
+    await expect(run.result).rejects.toThrow('cancelled');
+    const relay = await openRelay({ page: await pageText() });
+    relay.hub.show('checkpoint0', { kind: 'file', title: 'order-17.json' }, shown.messages, (session, command) => shown.answer(session, command));
+    return { relay, page: await browser.open(relay.url, { width: 1440, height: 900 }) };
+  };
+
+  it('is looked at without a process: what it waits for, its values, and nothing to steer', async () => {
+    const { page, relay } = await open(true);
+    await page.until(inState('approve', 'waiting'));
+    expect(await page.text('.panel')).toContain('read from a checkpoint file, no process runs it');
+    expect(await page.text('.waits')).toContain('Refund 40 for order-17?');
+    expect(await page.count('.controls button, .waits textarea')).toBe(0);
+    await page.click(body('approve'));
+    await page.until(shows('.panel', '"amount": 40'));
+    expect(page.problems()).toEqual([]);
+    await relay.close();
+    await page.close();
+  });
+
+  it('says that only names are known, where the workflow is not given', async () => {
+    const { page, relay } = await open(false);
+    await page.until(shows('.hint', 'Only the names of the tasks are known'));
+    await page.until(inState('approve', 'waiting'));
+    expect(page.problems()).toEqual([]);
+    await relay.close();
+    await page.close();
+  });
+});
 
 describe('hostile names', () => {
   it('shows markup in names, values, questions, errors and logs as text', async () => {

@@ -339,7 +339,7 @@ describe('nothing to show', () => {
     const page = await stage.look();
     await page.until(shows('.welcome', 'Nothing is connected yet'));
     expect(await page.text('.welcome')).toContain(`TASKCHART_INSPECT='${stage.relay.url}' node app.js`);
-    expect(await page.text('.welcome')).toContain('inspect: connectInspector()');
+    expect(await page.text('.welcome')).toContain(`connectInspector(\n  '${stage.relay.url}',`);
     void refund().start({ id: 'order-17', amount: 40 }, { inspect: stage.inspector() }).result.catch(() => undefined);
     await page.until(inState('approve', 'waiting'));
     expectClean(page);

@@ -51,6 +51,20 @@ describe('executing', () => {
     expect(world.count('w1', 'step') - before).toBeLessThanOrEqual(6);
   });
 
+  it('keeps inner groups to itself, unless they name another queue', async () => {
+    const inner = (queue?: string) => each(task('inner', (n: number) => n * 2)).withExecution({ backend: 'redis', backendConfig: { url: 'redis://127.0.0.1', ...(queue === undefined ? {} : { queue }) } });
+    const here = world.workflow(fresh('here'), each(task('list', (n: number) => [n, n + 1]).to(inner())).withExecution(onRedis));
+    const there = world.workflow(fresh('there'), each(task('list', (n: number) => [n, n + 1]).to(inner('other'))).withExecution(onRedis));
+    const one = await world.started('w1', { concurrency: 1 });
+    expect(await world.run(here.start([1, 5], { clock: world.clock }))).toEqual([[2, 4], [10, 12]]);
+    expect(one.status().served).toBe(2);
+    const two = await world.started('w2', { concurrency: 1, queueName: 'other' });
+    expect(await world.run(there.start([1, 5], { clock: world.clock }))).toEqual([[2, 4], [10, 12]]);
+    expect([one.status().served, two.status().served]).toEqual([4, 4]);
+    await world.pass(60_000);
+    expect([...world.server.all().keys()].filter((key) => !/:(lease|workers)/.test(key))).toEqual([]);
+  });
+
   it('sends at most two commands a second while there is nothing to do', async () => {
     await world.started('w1');
     await world.pass(1000);

@@ -30,6 +30,8 @@ export interface LedgerHost {
   isDisturbed(worker?: string): boolean;
   /** Whether a worker may give back what it has not finished. */
   givesBack(worker: string): boolean;
+  /** The lists have lost something at some time. */
+  hasLost(): boolean;
 }
 
 type Where = 'queue' | 'slot' | 'results' | 'taken';
@@ -67,13 +69,25 @@ export class Ledger {
   readonly #parsed = new Map<string, Map<string, Parsed | undefined>>();
   #places = new Map<string, Place>();
   #fences = new Map<string, string>();
+  /** Slots that were stranded at some time, and units that are in two places for that reason. */
+  readonly #stranded = new Set<string>();
+  readonly #doubled = new Set<string>();
 
   constructor(host: LedgerHost) {
     this.#host = host;
   }
 
-  /** The lists were changed by a fault: what is there now is where it begins again. */
-  forget(): void {
+  /** The lists have lost something: what is there now is where it begins again. What is back in a slot is executed again. */
+  lost(): void {
+    const before = this.#places;
+    this.#read();
+    for (const [unit, place] of this.#places) {
+      const handed = this.handed.get(unit);
+      if (handed !== undefined && place.where === 'slot' && before.get(unit)?.where !== 'slot') handed.stays += 1;
+    }
+  }
+
+  #read(): void {
     const { places, fences } = this.#look();
     this.#places = places;
     this.#fences = fences;
@@ -84,10 +98,10 @@ export class Ledger {
     if (!calls.has(call.name)) return;
     const before = this.#places;
     const held = this.#fences;
-    this.forget();
+    this.#read();
     for (const [unit, place] of this.#places) {
       const was = before.get(unit);
-      if (was?.text === place.text && was.key === place.key) continue;
+      if ((was?.text === place.text && was.key === place.key) || this.#doubled.has(unit)) continue;
       if (was === undefined) this.#appeared(call, place);
       else this.#moved(call, was, place);
       if (place.where === 'slot') this.#entered(unit, place);
@@ -95,10 +109,25 @@ export class Ledger {
       this.#fenced(call, place.run, held);
     }
     for (const [unit, was] of before) {
-      if (this.#places.has(unit)) continue;
+      if (this.#places.has(unit) || this.#doubled.has(unit)) continue;
       this.#gone(call, was);
       this.#fenced(call, was.run, held);
     }
+  }
+
+  #noteStranded(key: string): void {
+    if (this.isStranded(key)) this.#stranded.add(key);
+  }
+
+  /**
+   * A slot that nobody looks at: the registry has lost its worker, and a wait of that worker was served after that. What is there
+   * is missed by an audit, and pushed again.
+   */
+  isStranded(key: string): boolean {
+    const { server } = this.#host;
+    if (!this.#host.hasLost()) return false;
+    const { worker } = slotOf(key);
+    return !server.list(server.keys.workers).some((entry) => entry.startsWith(`${worker}|`));
   }
 
   /** The places of a run's units. */
@@ -116,6 +145,7 @@ export class Ledger {
       if (what === 'coord') fences.set(rest.join(':'), texts[0] ?? '');
       const where = wheres[what];
       if (where === undefined) continue;
+      if (where === 'slot') this.#noteStranded(key);
       for (const text of texts) {
         const parsed = this.#parse(text, where, key, rest.join(':'));
         if (parsed === undefined) {
@@ -124,8 +154,9 @@ export class Ledger {
         }
         const unit = `${parsed.run} ${parsed.id}`;
         const other = places.get(unit);
-        if (other !== undefined) say(`unit ${unit} is in ${other.key} and in ${key}`);
-        places.set(unit, { where, key, text, ...parsed });
+        if (other === undefined) places.set(unit, { where, key, text, ...parsed });
+        else if (this.#stranded.has(key) || this.#stranded.has(other.key)) this.#doubled.add(unit);
+        else say(`unit ${unit} is in ${other.key} and in ${key}`);
       }
     }
     return { places, fences };

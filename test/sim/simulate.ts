@@ -33,6 +33,9 @@ export async function simulate(seed: number, { print, plan: changed }: Options =
   for (const { id, flow, graph } of plan.runs) expected.push(await expectedOf(seed, id, flow, graph));
   const world = new World(plan, expected, print);
   const { kernel } = world;
+  const { warn, error } = console;
+  // Nothing of ours has to complain.
+  console.warn = console.error = (...given: unknown[]) => world.say(`somebody complains: ${given.map(String).join(' ').slice(0, 300)}`);
   try {
     await kernel.run(() => world.isDone || world.problems.length > 0, plan.faultsEndMs + BOUND_MS);
     world.calmDown();
@@ -42,6 +45,8 @@ export async function simulate(seed: number, { print, plan: changed }: Options =
     }
   } catch (thrown) {
     world.say(`the simulation broke down: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+  } finally {
+    Object.assign(console, { warn, error });
   }
   const { reached, happened } = world.faults;
   return {

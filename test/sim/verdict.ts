@@ -27,7 +27,7 @@ export function judgeLeftovers(world: World): void {
   const base = server.keys.control.length - 3;
   for (const [key, texts] of server.all()) {
     const [what = '', ...rest] = key.slice(base).split(':');
-    if (what === 'dead' || what === 'workers') continue;
+    if (what === 'dead' || what === 'workers' || (what === 'w' && world.ledger.isStranded(key))) continue;
     const id = (rest.join(':').split(':')[0] ?? '').split('~')[0] ?? '';
     const run = world.runs.find((one) => one.plan.id === id);
     if (run !== undefined && (run.isLeft || (run.told === undefined && !run.isLost))) continue;

@@ -42,6 +42,8 @@ export interface SimRun {
   /** Who has opened it last, or has started it where it has no store. */
   owner: Process | undefined;
   handle: Run<unknown> | undefined;
+  /** Who is to go on with it. */
+  wanted: Process | undefined;
   /** Times that somebody became its owner. */
   lives: number;
   told: Outcome | undefined;
@@ -160,7 +162,8 @@ export class World {
     if (lost) this.#lostWrites.add(process);
     process.kill();
     for (const client of process.clients) if (lost) client.cut({ zombies: this.#draw.chance(0.3) });
-    for (const run of this.runs) if (run.owner === process) this.#ownerDied(run, backMs);
+    // Also one that only wanted to become an owner is followed by another.
+    for (const run of this.runs) if (run.owner === process || (run.wanted === process && run.owner?.isDead !== false)) this.#ownerDied(run, backMs);
     const worker = this.workers.find((one) => one.process === process);
     if (worker !== undefined) this.#workerGone(worker, backMs);
   }
@@ -227,7 +230,7 @@ export class World {
         this.#disturbed.add('*');
         this.losses += 1;
         this.server.flush();
-        return this.ledger.forget();
+        return this.ledger.lost();
       case 'stall':
         return this.#stall(action.ms);
       case 'cutAll':
@@ -264,7 +267,7 @@ export class World {
     const start = (): void => {
       this.kernel.note('the server is up');
       this.server.start(lost);
-      this.ledger.forget();
+      this.ledger.lost();
     };
     if (downMs === 0) start();
     else this.#operator.after(downMs, start);
@@ -394,6 +397,7 @@ export class World {
       stateOf: (run, group, index, generation) => this.#runOf(run)?.oracle?.stateOf(group, index, generation),
       isOver: (run) => this.#runOf(run)?.oracle?.isOver,
       isDisturbed: (worker) => this.#disturbed.has('*') || (worker === undefined ? this.#disturbed.size > 0 : this.#disturbed.has(worker)),
+      hasLost: () => this.losses > 0,
       givesBack: (worker) => this.workers.some(({ plan, isDraining }) => plan.id === worker && isDraining),
     };
   }
@@ -427,7 +431,7 @@ export class World {
       hasResult: (unit) => this.ledger.results.has(`${plan.id} ${unit}`),
       looks: () => this.plan.seed % 4 === 0,
     });
-    const run: SimRun = { plan, expected, workflow, oracle, owner: undefined, handle: undefined, lives: 0, told: undefined, isLost: false, isLeft: false, cancelledAt: undefined, executions, answered };
+    const run: SimRun = { plan, expected, workflow, oracle, owner: undefined, handle: undefined, wanted: undefined, lives: 0, told: undefined, isLost: false, isLeft: false, cancelledAt: undefined, executions, answered };
     this.runs.push(run);
     for (const [name, times] of expected.signals) {
       if (name.startsWith('ask-')) continue;
@@ -474,6 +478,7 @@ export class World {
 
   #start(run: SimRun): void {
     const process = this.#process('coordinator', run.plan.id);
+    run.wanted = process;
     if (run.plan.volatile) {
       run.owner = process;
       run.lives += 1;
@@ -491,6 +496,7 @@ export class World {
   #takeOver(run: SimRun): void {
     if (run.plan.volatile || run.told !== undefined || (run.owner === undefined && this.kernel.elapsedMs < run.plan.startAt + 1)) return;
     const process = this.#process('coordinator', run.plan.id);
+    run.wanted = process;
     process.post(() => void this.#resumeIn(process, run));
   }
 
@@ -517,16 +523,23 @@ export class World {
     const { plan, oracle } = run;
     const newest = run.owner === process;
     this.kernel.note(`${process.name} ends ${plan.id}: ${JSON.stringify(outcome)}`);
-    if (outcome.kind === 'failed' && outcome.code === 'checkpoint/no-space') return void this.#operator.after(this.#draw.int(300), () => newest && run.owner === process && this.#takeOver(run));
+    if (outcome.kind === 'failed' && outcome.code === 'checkpoint/no-space') return newest ? this.#stranded(run) : undefined;
     if (outcome.kind === 'failed' && superseded.has(outcome.code)) {
       // Two have started it, and neither could know: it is there to be resumed.
-      if (newest && outcome.code === 'checkpoint/exists') return this.#takeOver(run);
+      if (newest && outcome.code === 'checkpoint/exists') return this.#stranded(run);
       if (newest) this.say(`run ${plan.id}: its newest owner ${process.name} was stopped by ${outcome.code}: ${outcome.message}`);
       return;
     }
     if (oracle !== undefined && !oracle.isOver) this.say(`run ${plan.id}: ${process.name} has told an end that is not durable`);
     run.told ??= outcome;
     if (run.told !== outcome && JSON.stringify(run.told) !== JSON.stringify(outcome)) this.say(`run ${plan.id}: two ends were told: ${JSON.stringify(run.told)}, then ${JSON.stringify(outcome)}`);
+  }
+
+  /** Its owner is well, but cannot go on with it. */
+  #stranded(run: SimRun): void {
+    run.owner = undefined;
+    run.handle = undefined;
+    this.#operator.after(this.#draw.int(300), () => run.owner === undefined && this.#takeOver(run));
   }
 
   // --- workers

@@ -50,7 +50,7 @@ export function App({ store, token }: { store: Store; token: string }) {
   useEffect(() => { document.title = run === undefined ? 'taskchart' : `${run.workflow}: ${run.state}`; }, [run?.workflow, run?.state]);
 
   const source = store.sourceOf(run?.rootId ?? view.root);
-  const reachable = past === undefined && store.link === 'live' && source?.state === 'connected';
+  const reachable = past === undefined && store.link === 'live' && (source?.state === 'connected' || source?.kind === 'file');
   const ask = useMemo<Ask | undefined>(() => (reachable ? (command) => store.ask(command) : undefined), [reachable, store]);
   const controls = store.control && run !== undefined && !isFinal(run.state) ? ask : undefined;
   const onNode = useCallback((node: NodeId | undefined, group?: number, member?: number) => store.look({ node, group, member }), [store]);
@@ -101,7 +101,8 @@ function moveTab(event: KeyboardEvent, offered: readonly Tab[], tab: Tab, store:
 function CurrentView({ store, run, now, onNode, tab }: Shared & { readonly tab: Tab }) {
   const { model, picture, view, past } = store;
   const toggle = useCallback((id: NodeId, open: boolean) => store.toggle(id, open), [store]);
-  if (model === undefined) return <div class="blank"><Quiet>{store.ready ? 'Waiting for the relay…' : 'Connecting…'}</Quiet></div>;
+  if (store.loading) return null;
+  if (model === undefined) return <div class="blank"><Quiet>{store.ready ? 'Nothing is looked at: pick a run.' : 'Connecting…'}</Quiet></div>;
   switch (tab) {
     case 'statechart':
       return <ChartView name={model.rootId} model={model} actor={actorOf(store)} onActor={(actor) => store.look({ actor })} />;
@@ -125,6 +126,8 @@ function actorOf(store: Store) {
 
 function Panel({ store, run, now, ask, signals, onNode }: Shared) {
   const { view, picture, model, past } = store;
+  // Half of it would move when the rest comes.
+  if (store.loading) return null;
   if (view.tab === 'statechart' || run === undefined) {
     const actor = actorOf(store);
     return actor === undefined ? <Quiet>Nothing is known at this time.</Quiet> : <ActorPanel actor={actor} transitions={model?.transitions.get(actor.actor.sessionId) ?? []} />;

@@ -3,6 +3,9 @@
  *
  *   tsx src/inspect/page/build.ts dist     writes dist/inspect-page.html
  *
+ * Owns: the frame of the file. Does not own: the policy under which it runs (../relay/page-file.ts), though it forbids what would make
+ * markup of texts by itself.
+ *
  * The libraries inside are preact (MIT, Jason Miller) and @dagrejs/dagre with @dagrejs/graphlib (MIT, Chris Pettitt); their
  * notices are kept in the file.
  */
@@ -29,7 +32,7 @@ function textOf({ outputFiles }: { outputFiles?: { readonly text: string }[] }):
 
 function page(script: string, style: string): string {
   // What would end the elements early must not occur in them.
-  const inline = script.replaceAll('</script', String.raw`<\/script`);
+  const inline = script.replaceAll('</script', String.raw`<\/script`).replaceAll('<!--', String.raw`<\!--`);
   return `<!doctype html>
 <html lang="en">
 <head>

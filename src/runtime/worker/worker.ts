@@ -81,6 +81,7 @@ export class TaskWorker {
   constructor(options: TaskWorkerOptions, environment: Environment) {
     const { clock = environment.clock, random = environment.random, logger, inspect = environment.inspect?.() as Inspect | undefined } = options;
     this.#options = checkWorker(options, environment);
+    this.#finder.keep();
     this.#environment = { ...environment, clock, random };
     this.#logger = logger;
     const { id, queue, concurrency, leaseMs, deliveries, drainMs, reapMs, waitMs } = this.#options;

@@ -35,6 +35,7 @@ export class World {
   readonly calls = new Map<string, number>();
   readonly logs: LogLine[] = [];
   readonly workers: TaskWorker[] = [];
+  readonly held: object[] = [];
   #ids = 0;
 
   constructor(seed = 1) {
@@ -52,16 +53,16 @@ export class World {
     return new Workflow(this.environment, id, root);
   }
 
-  worker(id: string, options: Partial<TaskWorkerOptions> = {}): TaskWorker {
+  worker(id: string, { queueName = 'default', ...options }: Partial<TaskWorkerOptions> & { readonly queueName?: string } = {}): TaskWorker {
     const logger = { log: (level: string, message: string, fields?: Readonly<Record<string, unknown>>) => void this.logs.push({ level, message, fields }) };
-    const queue = new RedisTaskQueue('default', this.server.connect(id));
+    const queue = new RedisTaskQueue(queueName, this.server.connect(id));
     const worker = new TaskWorker({ queue, id, concurrency: 4, logger, ...options }, this.environment);
     this.workers.push(worker);
     return worker;
   }
 
   /** A worker that is registered. */
-  async started(id: string, options: Partial<TaskWorkerOptions> = {}): Promise<TaskWorker> {
+  async started(id: string, options: Parameters<World['worker']>[1] = {}): Promise<TaskWorker> {
     const worker = this.worker(id, options);
     await this.within(worker.start(), 100);
     return worker;
@@ -127,6 +128,8 @@ export class World {
 
 /** A run whose units are written by hand. */
 export class HandRun {
+  /** Held: what nobody holds is not found any more. */
+  readonly workflow: object;
   readonly world: World;
   readonly name: string;
   readonly client: SimulatedClient;
@@ -135,9 +138,11 @@ export class HandRun {
   #batch = 0;
 
   constructor(world: World, name: string, workflow: { readonly graph: Graph; readonly definition: { readonly graphHash: string } }, shared: Partial<SharedBody> = {}) {
+    this.workflow = workflow;
     this.world = world;
     this.name = name;
     this.client = world.server.connect(`hand ${name}`);
+    world.held.push(this);
     this.shared = { v: 1, runId: name, workflow: workflow.graph.workflow, graphHash: workflow.definition.graphHash, startedAt: 0, node: 'group', key: '1', size: 10, queue: 'default', channel: {}, ...shared };
   }
 

@@ -1,4 +1,13 @@
-/** From a statechart to boxes and lines. A transition inside a state, or from a state to one inside it, is a line of text in its box. */
+/**
+ * From a statechart to boxes and lines.
+ *
+ * Owns: sizes, which transitions are lines. Does not own: the arrangement (../layout/block.ts), drawing.
+ *
+ * Invariants
+ * 1. Pure, and independent of what is active.
+ * 2. Every transition is shown once: as text in its state, where it stays inside of that state; else with the line between the
+ *    two states of its innermost common parent, even if it begins or ends deeper inside of them.
+ */
 import { arrange, pack, shifted, type Block, type Box, type Edge, type Gaps, type Line } from '../layout/block.ts';
 import { join, type ChartState, type ChartTransition } from './definition.ts';
 

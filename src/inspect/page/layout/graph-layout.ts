@@ -132,8 +132,10 @@ export function openByDefault(graph: Pick<GraphMessage, 'nodes' | 'root' | 'uses
   return open;
 }
 
-export function layoutGraph(graph: Pick<GraphMessage, 'nodes' | 'root' | 'uses'>, isOpen: (id: NodeId) => boolean): GraphPicture {
+/** Where only ids are known, all of them, side by side. */
+export function layoutGraph(graph: Pick<GraphMessage, 'nodes' | 'root' | 'uses'> & { readonly complete?: boolean }, isOpen: (id: NodeId) => boolean): GraphPicture {
   const drawer = new Drawer(graph.nodes, isOpen);
+  if (graph.complete === false) return pack(Object.keys(graph.nodes).map((entry) => drawer.region({ entry }, { prefix: '' })).filter(({ boxes }) => boxes.length > 0));
   const main = drawer.region({ entry: graph.root }, { prefix: '' });
   const others = graph.uses.map((entry) => drawer.region({ entry }, { prefix: '', onDemand: true })).filter(({ boxes }) => boxes.length > 0);
   if (others.length === 0) return main;

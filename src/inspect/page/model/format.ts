@@ -68,11 +68,6 @@ export function oneLine(error: ErrorSummary): string {
   return name === 'Error' || name === 'NonRetryableError' ? message : `${name}: ${message}`;
 }
 
-/** The last part of a long name, with a sign that something stands before it. */
-export function tail(text: string, length: number): string {
-  return text.length <= length ? text : `…${text.slice(text.length - length + 1)}`;
-}
-
 function pad(value: number): string {
   return String(value).padStart(2, '0');
 }

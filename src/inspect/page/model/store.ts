@@ -100,6 +100,11 @@ export class Store implements LinkHandlers {
     return this.past === undefined ? this.#model : this.past.replay.at(this.past.index);
   }
 
+  /** What is looked at now has not been told yet. */
+  get loading(): boolean {
+    return this.past === undefined && this.#subscribed !== undefined && this.#model?.rootId !== this.#subscribed;
+  }
+
   get picture(): RunPicture | undefined {
     return this.model?.run(this.view.run);
   }

@@ -1,4 +1,8 @@
-/** Everything about a run: why it waits, how it stands, what it was given and gave. */
+/**
+ * Everything about a run: why it waits, how it stands, what it was given and gave.
+ *
+ * Owns: the order of these parts: what someone can do about it comes first. Does not own: single waits (waits.tsx), values (value.tsx).
+ */
 import type { RunPicture } from '../../fold.ts';
 import type { RunMessage, SourceMessage } from '../../messages.ts';
 import { count, duration, grouped, moment, runningFor } from '../model/format.ts';

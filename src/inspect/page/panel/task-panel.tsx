@@ -1,4 +1,8 @@
-/** Everything about one node of the graph. */
+/**
+ * Everything about one node of the graph.
+ *
+ * Owns: the words for its plan and its executions. Does not own: members (members.tsx), waits (waits.tsx), values (value.tsx).
+ */
 import type { GraphNode } from '../../../core/graph.ts';
 import type { RunPicture } from '../../fold.ts';
 import type { TaskState, Wait } from '../../messages.ts';

@@ -1,4 +1,10 @@
-/** The statechart of an actor: the active states are lit, and so is the transition that was taken last. */
+/**
+ * The statechart of an actor: the active states are lit, and so is the transition that was taken last.
+ *
+ * Owns: the list of actors, what is lit. Does not own: reading a machine (chart/definition.ts), its layout (chart/chart-layout.ts).
+ *
+ * Invariant: what is lit is what the newest snapshot says; nothing is simulated.
+ */
 import { useCallback, useMemo } from 'preact/hooks';
 import type { ActorPicture } from '../../fold.ts';
 import { TASKS_SESSION } from '../../messages.ts';

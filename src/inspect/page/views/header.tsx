@@ -1,4 +1,10 @@
-/** The run that is looked at in one line, and what can be asked of it. */
+/**
+ * The run that is looked at in one line, and what can be asked of it.
+ *
+ * Owns: the buttons and the question before a run is cancelled. Does not own: what is allowed (`RunMessage.control`, app.tsx).
+ *
+ * Invariant: nothing is cancelled without a second click.
+ */
 import { useRef, useState } from 'preact/hooks';
 import type { RunMessage, SourceMessage } from '../../messages.ts';
 import type { Command, CommandAnswer } from '../../protocol.ts';

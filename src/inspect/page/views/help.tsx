@@ -10,7 +10,7 @@ function address(token: string): string {
 
 export function ConnectHelp({ token, link }: { token: string; link: LinkState }) {
   const url = address(token);
-  const code = `import { connectInspector } from 'taskchart/inspect';\n\nconst run = flow.start(input, { inspect: connectInspector() });`;
+  const code = `import { connectInspector } from 'taskchart/inspect';\n\nconst inspect = connectInspector(\n  '${url}',\n);\nconst run = flow.start(input, { inspect });`;
   const variable = `TASKCHART_INSPECT='${url}' node app.js`;
   return (
     <div class="welcome">
@@ -19,11 +19,11 @@ export function ConnectHelp({ token, link }: { token: string; link: LinkState })
         ? <p>The relay refuses the token in the address of this page; it was probably started again. Open the address that <code>taskchart inspect</code> has printed.</p>
         : (
           <>
-            <p>Runs appear here as soon as a program connects. In the program:</p>
-            <Code text={code} />
-            <p>Then start it with the address of this relay:</p>
+            <p>Runs appear here as soon as a program connects. Start it with the address of this relay; its code stays as it is:</p>
             <Code text={variable} />
-            <p class="quiet">Or give the address in the code, as in a browser: <code>connectInspector(address)</code>. Any XState actor can be watched so, and any number of processes. A checkpoint file opens with <code>taskchart inspect --checkpoint file</code>.</p>
+            <p>Or give the address in code, as in a browser, or for any other XState actor:</p>
+            <Code text={code} />
+            <p class="quiet">Several processes can connect, workers and coordinators too. A checkpoint file opens with <code>taskchart inspect --checkpoint file</code>.</p>
           </>
         )}
     </div>

@@ -1,4 +1,12 @@
-/** One node of the graph as a box: its state, and in few words how it is going. */
+/**
+ * One node of the graph as a box: its state, and in few words how it is going.
+ *
+ * Owns: the words. Does not own: where the box is (layout/graph-layout.ts).
+ *
+ * Invariants
+ * 1. The size of a box depends on no state: what is too long is cut, and whole in its title.
+ * 2. A box whose state has not changed is not drawn again.
+ */
 import type { GraphNode } from '../../../core/graph.ts';
 import type { ErrorSummary, TaskState } from '../../messages.ts';
 import { sizes, type PlacedBox } from '../layout/graph-layout.ts';

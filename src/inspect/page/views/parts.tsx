@@ -1,4 +1,12 @@
-/** The small parts that every view uses. */
+/**
+ * The small parts that every view uses.
+ *
+ * Owns: signs, badges, bars, names, when a part is drawn again. Does not own: what they stand for (model/states.ts).
+ *
+ * Invariants
+ * 1. A state is never told by colour alone: each tone has a sign of its own shape.
+ * 2. What comes from someone's program is text: nothing here or elsewhere makes markup or an address of it.
+ */
 import { Component, type ComponentChildren, type FunctionComponent, type JSX } from 'preact';
 import { useCallback, useState } from 'preact/hooks';
 import type { Segments, Tone } from '../model/states.ts';

@@ -1,4 +1,10 @@
-/** All runs that the relay knows, and the other systems: workers, machines of one's own. */
+/**
+ * All runs that the relay knows, and the other systems: workers, machines of one's own.
+ *
+ * Owns: their order and the filter. Does not own: which one is looked at (model/store.ts).
+ *
+ * Invariant: a change of state moves no row; only what is new comes in, on top.
+ */
 import { useState } from 'preact/hooks';
 import type { RunMessage, SourceMessage, SystemMessage } from '../../messages.ts';
 import { valueText } from '../chart/definition.ts';
@@ -35,11 +41,29 @@ export function RunList({ runs, systems, sourceOf, run, root, now, onRun, onSyst
       {others.length > 0 && (
         <>
           <h3>Workers and others</h3>
-          <VirtualList length={others.length} rowHeight={50} label="Workers and other systems" class="runs others" picked={run === undefined ? others.findIndex(({ rootId }) => rootId === root) : undefined} onPick={(index) => { const id = others[index]?.rootId; if (id !== undefined) onSystem(id); }}
-            row={(index) => { const each = others[index]; return each === undefined ? null : <SystemRow system={each} lost={sourceOf(each.rootId)?.state === 'lost'} />; }} />
+          <Others systems={others} runs={runs} sourceOf={sourceOf} run={run} root={root} now={now} onRun={onRun} onSystem={onSystem} />
         </>
       )}
     </nav>
+  );
+}
+
+/** A system that is looked at is followed by the branches that it runs. */
+function Others({ systems, runs, sourceOf, run, root, now, onRun, onSystem }: Omit<Props, 'systems'> & { readonly systems: readonly SystemMessage[] }) {
+  const rows = systems.flatMap((system): (SystemMessage | RunMessage)[] => (system.rootId === root ? [system, ...[...runs.values()].filter((each) => each.rootId === root)] : [system]));
+  const picked = rows.findIndex((row) => (row.type === '@taskchart.run' ? row.sessionId === run : row.rootId === root && run === undefined));
+  const pick = (index: number): void => {
+    const row = rows[index];
+    if (row?.type === '@taskchart.run') onRun(row.sessionId);
+    else if (row !== undefined) onSystem(row.rootId);
+  };
+  return (
+    <VirtualList length={rows.length} rowHeight={50} label="Workers and other systems" class="runs others" picked={picked} onPick={pick}
+      row={(index) => {
+        const row = rows[index];
+        if (row === undefined) return null;
+        return row.type === '@taskchart.run' ? <RunRow run={row} source={sourceOf(row.rootId)} now={now} /> : <SystemRow system={row} lost={sourceOf(row.rootId)?.state === 'lost'} />;
+      }} />
   );
 }
 
@@ -61,7 +85,7 @@ function RunRow({ run, source, now }: { run: RunMessage; source: SourceMessage |
     <div class="run-row">
       <Sign tone={tone} title={word} /><Name text={run.workflow} class="row-name" />
       <span class="number">{run.startedAt === undefined ? '' : ended === undefined ? runningFor(now - run.startedAt) : duration(ended - run.startedAt)}</span>
-      <span class="run-sub">{run.origin === 'checkpoint' ? 'file, ' : ''}{word === 'running' ? '' : `${word}, `}{grouped(counts.done)} done{counts.failed > 0 ? `, ${grouped(counts.failed)} failed` : ''}</span>
+      <span class="run-sub">{run.origin === 'checkpoint' ? 'file, ' : run.origin === 'branch' ? 'branch, ' : ''}{word === 'running' ? '' : `${word}, `}{grouped(counts.done)} done{counts.failed > 0 ? `, ${grouped(counts.failed)} failed` : ''}</span>
       <span class="run-sub end">{run.startedAt === undefined ? '' : clock(run.startedAt)}</span>
     </div>
   );
