@@ -12,14 +12,14 @@
  * 4. An actor that starts again is told all that it needs; what it had in its hands is looked up in the lists.
  */
 import { enqueueActions, fromCallback, setup } from 'xstate';
-import { accept, abort, durable, groupsEnded, plan } from './coordinator/open.ts';
+import { accept, abort, durable, groupsEnded, isDue, plan } from './coordinator/open.ts';
 import { heard } from './coordinator/collect.ts';
 import { initialCoordinatorContext, type CoordinatorContext, type CoordinatorInput } from './coordinator/context.ts';
 import { cancelled, proceed, turned } from './coordinator/dispatch.ts';
 import { Draft } from './coordinator/draft.ts';
 import { answered, end, startClosing, tellFailed, tellFenced } from './coordinator/ending.ts';
 import type { CoordinatorEvent, HostCommand, ListsCommand, TimersCommand, WaitCommand } from './coordinator/events.ts';
-import { acquire, acquired, audit, audited, begin, forgetTaken, forgetWait, gone, hasRead, isShifted, lost, read, reopen, reset, scheduleRetry } from './coordinator/reconcile.ts';
+import { acquire, acquired, audit, audited, begin, confirm, forgetFence, forgetTaken, forgetWait, gone, hasRead, isShifted, lost, read, reopen, reset, scheduleRetry } from './coordinator/reconcile.ts';
 import { lookAround, rearm, surveyed, ticked } from './coordinator/survey.ts';
 
 /** Stand where the runtime's actors go: a machine that is only explored needs none. */
@@ -80,13 +80,20 @@ const guards = {
   isFromTimers: ({ event }: Given) => event.type === 'READY' && event.from === 'timers',
   isFromResults: ({ event }: Given) => event.type === 'READY' && event.from === 'results',
   isFromHost: ({ event }: Given) => event.type === 'READY' && event.from === 'host',
-  isNewRun: ({ context, event }: Given) => event.type === 'ACQUIRED' && context.fence === null && event.fence.epoch === 1 && event.seq === 0 && event.held === 0,
+  /** What is planned, or to be cancelled, is durable. */
+  isPlannedDurably: ({ context, event }: Given) => event.type === 'PLANNED' && event.revision <= context.durable,
+  isDue: ({ context, event }: Given) => event.type === 'DURABLE' && isDue(context, event.revision),
+  isNewRun: ({ context, event }: Given) => event.type === 'ACQUIRED' && !context.audited && event.fence.epoch === 1 && event.seq === 0 && event.held === 0,
   holdsNothing: ({ event }: Given) => event.type === 'ACQUIRED' && event.held === 0,
   isFullPage: ({ context, event }: Given) => event.type === 'READ' && event.arrivals.length >= context.settings.batch,
   isShifted: ({ context, event }: Given) => event.type === 'READ' && isShifted(context, event),
   isHopeless: ({ event }: Given) => event.type === 'LOST' && !event.retryable,
   isHopelessAtEnd: ({ context, event }: Given) => event.type === 'LOST' && !event.retryable && context.closing,
-  isFenced: ({ event }: Given) => event.type === 'REFUSED' && event.status === 'fenced',
+  isFenced: ({ context, event }: Given) => event.type === 'REFUSED' && event.status === 'fenced' && !context.confirms,
+  isInDoubt: ({ context, event }: Given) => event.type === 'REFUSED' && event.status === 'fenced' && context.confirms,
+  /** The token is not there any more. */
+  isForgotten: ({ context, event }: Given) => event.type === 'REFUSED' && context.confirms,
+  isRefusedAtEnd: ({ context, event }: Given) => event.type === 'REFUSED' && context.closing,
   isFencedAtEnd: ({ context, event }: Given) => event.type === 'REFUSED' && event.status === 'fenced' && context.closing,
   isClosing: ({ context }: Given) => context.closing,
   /** What is in the lists stays for whoever resumes the run. */
@@ -109,6 +116,8 @@ const parts = () => setup({
     endGroups: enqueueActions(on('ENDED', groupsEnded)),
 
     askForTheToken: enqueueActions(always(acquire)),
+    askWhoOwnsTheRun: enqueueActions(always(confirm)),
+    forgetTheToken: enqueueActions(always(forgetFence)),
     becomeCoordinator: enqueueActions(on('ACQUIRED', acquired)),
     findNothing: enqueueActions(always(begin)),
     readTaken: enqueueActions(always(read)),
@@ -165,6 +174,7 @@ const anywhere = {
     stale,
     { guard: 'isFencedAtEnd', target: '.closed' },
     { guard: 'isFenced', target: '.fenced' },
+    { guard: 'isInDoubt', target: '.confirm', actions: 'doubtAll' },
     { target: '.reconnect', actions: 'noteGone' },
   ],
   READY: [
@@ -210,7 +220,8 @@ const states = {
   idle: {
     description: 'Nothing was planned yet.',
     on: {
-      PLANNED: { target: 'acquire', actions: 'open' },
+      PLANNED: [{ guard: 'isPlannedDurably', target: 'acquire', actions: 'open' }, { actions: 'open' }],
+      DURABLE: [{ guard: 'isDue', target: 'acquire', actions: 'noteDurable' }, { actions: 'noteDurable' }],
       READY: {},
       CLOSE: [{ guard: 'leaves', target: 'closed' }, { guard: 'isVolatile', target: 'closed' }, { target: 'acquire', actions: 'startClosing', description: 'An earlier life of the run may have left something.' }],
     },
@@ -226,6 +237,21 @@ const states = {
         { guard: 'holdsNothing', target: 'audit', actions: 'becomeCoordinator' },
         { target: 'replay', actions: 'becomeCoordinator' },
       ],
+      REFUSED: [
+        stale,
+        { guard: 'isRefusedAtEnd', target: 'closed' },
+        { guard: 'isFenced', target: 'fenced' },
+        { guard: 'isForgotten', target: 'confirm', actions: 'doubtAll' },
+        { target: 'reconnect', actions: ['noteGone', 'forgetTheToken'] },
+      ],
+      CLOSE: [{ guard: 'leaves', target: 'closed' }, { actions: 'startClosing' }],
+    },
+  },
+  confirm: {
+    description: 'The token is gone, or another one has it: whose the run is, its store says.',
+    entry: 'askWhoOwnsTheRun',
+    on: {
+      CONFIRMED: { target: 'acquire', actions: 'forgetTheToken' },
       CLOSE: [{ guard: 'leaves', target: 'closed' }, { actions: 'startClosing' }],
     },
   },

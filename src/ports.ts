@@ -175,7 +175,7 @@ export type Refused = { readonly status: 'fenced' | 'gone' };
 
 /** What a group's units share, stored once beside them. */
 export interface SharedPart {
-  /** The last part of its key: the group's id, or `graph`. */
+  /** The last part of its key: the group's id and the hash of the text, or `graph`. */
   readonly name: string;
   readonly text: string;
 }
@@ -268,9 +268,9 @@ export interface Audit {
  */
 export interface TaskLists {
   /**
-   * Becomes the run's coordinator. With a fence: again, after the lists may have been emptied; refused if a newer one is there.
-   * Without: as the newest, with the next epoch. `seq` is the number of the last batch, `held` the results that were taken and
-   * not trimmed.
+   * Becomes the run's coordinator. With a fence: again, after a connection was lost; refused if a newer one is there, and if
+   * nobody is: the lists may have been emptied, or another one has ended the run. Without: as the newest, with the next epoch.
+   * `seq` is the number of the last batch, `held` the results that were taken and not trimmed.
    */
   acquire(request: { readonly run: string; readonly nonce: string; readonly fence?: Fence | undefined; readonly expireMs?: number | undefined }): Promise<
     { readonly status: 'acquired'; readonly fence: Fence; readonly seq: number; readonly held: number } | Refused
@@ -292,7 +292,7 @@ export interface TaskLists {
   cancel(request: { readonly run: string; readonly fence: Fence; readonly entries: readonly string[]; readonly queues: readonly string[]; readonly forMs: number }): Promise<
     { readonly status: 'ok'; readonly removed: number } | Refused
   >;
-  /** Ends a run here: removes its keys, pending units included. Shared parts by their names. */
+  /** Ends a run here: removes its keys, pending units included, and all shared parts that were ever pushed for it; `shared` names more. */
   release(request: { readonly run: string; readonly fence: Fence; readonly queues: readonly string[]; readonly shared: readonly string[] }): Promise<{ readonly status: 'ok' } | Refused>;
   /** Moves the next result to `taken` and gives it, waiting up to `timeoutMs`. On a connection of its own. */
   waitResult(request: { readonly run: string; readonly timeoutMs: number }): Promise<string | undefined>;
@@ -325,6 +325,8 @@ export interface Signals {
 
 /** Refreshes a worker's lease while its own thread cannot: when nothing was heard of it for too long, and not without end. */
 export interface LeaseKeeper {
+  /** Settles when it can keep the lease, or never will. It keeps none before the first beat. */
+  readonly ready: Promise<void>;
   /** The worker has refreshed its lease by itself. */
   beat(): void;
   close(): void;

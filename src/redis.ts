@@ -7,6 +7,7 @@ import { redisSettings } from './adapters/redis/settings.ts';
 import { connectTransport } from './adapters/redis/transport.ts';
 import { badOption, oneOfOption, optionsObject } from './core/options.ts';
 import type { RedisConfig } from './core/redis-config.ts';
+import { inspectFromEnvironment } from './inspect/environment.ts';
 import { linkRemote } from './runtime/remote/link.ts';
 import { MemoryTaskQueue, RedisTaskQueue } from './runtime/worker/queue.ts';
 import { TaskWorker as Worker } from './runtime/worker/worker.ts';
@@ -35,7 +36,7 @@ export function createTaskQueue(options: TaskQueueOptions): MemoryTaskQueue | Re
 /** A process's worker: takes units from a Redis task queue and executes them with the workflows and tasks that are loaded. */
 export class TaskWorker extends Worker {
   constructor(options: TaskWorkerOptions) {
-    super(options, { ...nodeEnvironment, remote: linkRemote });
+    super(options, { ...nodeEnvironment, inspect: inspectFromEnvironment, remote: linkRemote });
   }
 }
 

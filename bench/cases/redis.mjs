@@ -14,8 +14,8 @@ const names = { taskchart: 'taskchart', bullmq: 'BullMQ with QueueEvents', 'bee-
 export const run = (options) => withServer(() => measure(options));
 
 async function measure(options) {
-  const small = await rates(options, 100, options.quick ? 200 : 20_000);
-  const large = await rates(options, 10_000, options.quick ? 100 : 5_000);
+  const small = await rates(options, 100, options.quick ? 200 : 50_000);
+  const large = await rates(options, 10_000, options.quick ? 100 : 3_000);
   const trips = await latencies(options);
   const groups = await groupTimes(options);
   const commands = await commandCounts(options);

@@ -54,6 +54,8 @@ export interface CoordinatorInput {
   readonly journalled: boolean;
   /** The revision that is durable already. */
   readonly durable?: number | undefined;
+  /** The run can say whether it is still its owner (`CONFIRM`): then nobody takes a run away from it that is its own. */
+  readonly confirms?: boolean | undefined;
   /** There is a graph to be stored for workers that do not have the workflow. */
   readonly graph?: boolean | undefined;
   /** Queues that an earlier life of the run may have pushed to. */
@@ -129,6 +131,7 @@ export interface CoordinatorContext {
   readonly run: string;
   readonly nonce: string;
   readonly journalled: boolean;
+  readonly confirms: boolean;
   readonly settings: CoordinatorSettings;
   /** The time of the latest event that carried one. */
   readonly at: number;
@@ -207,9 +210,9 @@ export interface CoordinatorContext {
   readonly cancelledAll: boolean;
 }
 
-export function initialCoordinatorContext({ run, nonce, journalled, durable = 0, graph = false, queues = [], settings }: CoordinatorInput): CoordinatorContext {
+export function initialCoordinatorContext({ run, nonce, journalled, durable = 0, confirms = false, graph = false, queues = [], settings }: CoordinatorInput): CoordinatorContext {
   return {
-    run, nonce, journalled,
+    run, nonce, journalled, confirms,
     settings: { ...defaultSettings, ...settings },
     at: 0,
     fence: null,

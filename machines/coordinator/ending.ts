@@ -16,7 +16,8 @@ export function end(draft: Draft): void {
   const { run, cancelledAll, settings } = now;
   if (now.command !== null) return;
   const queues = draft.queues.map(({ name }) => name);
-  if (!cancelledAll && (now.pushed > 0 || !now.audited)) {
+  // What is to be cancelled by itself is with workers that have not heard of it.
+  if (!cancelledAll && (now.pushed > 0 || now.cancels.size > 0 || !now.audited)) {
     now.cancelledAll = true;
     return draft.command({ type: 'CANCEL', run, fence: draft.fence, entries: ['*'], queues, forMs: settings.cancelMs });
   }

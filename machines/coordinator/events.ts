@@ -78,6 +78,8 @@ export type RunEvent =
   /** `revision` is that of the run that wants these no more. */
   | { readonly type: 'ABORTED'; readonly revision: number; readonly groups: readonly number[]; readonly units: readonly UnitRef[] }
   | { readonly type: 'ENDED'; readonly revision: number; readonly groups: readonly number[] }
+  /** This process still owns the run: a write that was made after it was asked is durable. */
+  | { readonly type: 'CONFIRMED' }
   | { readonly type: 'CLOSE'; readonly how: 'ended' | 'left' };
 
 /** The lists answer. */
@@ -159,4 +161,6 @@ export interface TimersCommand {
 
 export type HostCommand =
   | { readonly type: 'DELIVER'; readonly delivery: number; readonly results: readonly Accepted[] }
+  /** Whether this process still owns the run: nobody else may answer. */
+  | { readonly type: 'CONFIRM' }
   | { readonly type: 'FAIL'; readonly error: SerializedError };

@@ -8,11 +8,13 @@
  * 2. What was aborted is cancelled in the lists if it may be there, and when the revision that has aborted it is durable: a
  *    crash before that would bring it back to a run that waits for it.
  * 3. What a delivery covers becomes trimmable when the revision that holds it is durable, and not before.
+ * 4. Nobody becomes the run's coordinator for what is not durable: another process may own the run by now.
  */
 import { InvariantError } from '../../src/core/errors.ts';
 import { unitId } from '../../src/core/messages.ts';
 import { dropFirst, peek, push, pushAll } from '../execution-context/queue.ts';
-import type { OpenUnit } from './context.ts';
+import { values } from '../execution-context/vec.ts';
+import type { CoordinatorContext, OpenUnit } from './context.ts';
 import type { Draft, GroupDraft } from './draft.ts';
 import type { PlannedUnit, RunEvent, UnitRef } from './events.ts';
 
@@ -122,6 +124,14 @@ function mayBeThere(draft: Draft, unit: OpenUnit): boolean {
 
 function cancel(draft: Draft, entry: string, revision: number): void {
   draft.now.cancels = push(draft.now.cancels, { entry, revision });
+}
+
+/** Invariant 4: whether something is to leave, or to be cancelled, once this revision is durable. */
+export function isDue({ groups, cancels }: CoordinatorContext, revision: number): boolean {
+  const first = peek(cancels);
+  if (first !== undefined && first.revision <= revision) return true;
+  for (const { units } of values(groups)) for (const unit of values(units)) if (unit.revision <= revision) return true;
+  return false;
 }
 
 export function durable(draft: Draft, { revision }: Of<'DURABLE'>): void {

@@ -9,6 +9,8 @@
  * 2. A push whose reply was lost is settled before the audit: either its number is known to the lists, or the number is
  *    used up, so that nothing of it can appear later.
  * 3. Units that an earlier life has left behind, and that this one does not know, are cancelled by their ids.
+ * 4. Whoever finds the run without a coordinator, or with a newer one, goes on as the newest only when the run's store has
+ *    confirmed that the run is still its own: a token in the lists alone does not say who owns a run.
  */
 import type { SerializedError } from '../../src/core/errors.ts';
 import { parseUnitId, unitId } from '../../src/core/messages.ts';
@@ -36,6 +38,16 @@ export function acquired(draft: Draft, { at, fence, seq }: Of<'ACQUIRED'>): void
   // A number that is not the next cannot come any more, or was not lost.
   if (now.unsure?.batch !== seq + 1) now.unsure = null;
   forgetTaken(draft);
+}
+
+/** Invariant 4. */
+export function confirm(draft: Draft): void {
+  draft.host = { type: 'CONFIRM' };
+}
+
+/** The token is nobody's, or somebody else's: the next one is a new one. */
+export function forgetFence({ now }: Draft): void {
+  now.fence = null;
 }
 
 /** The lists were never used for this run: nothing to find. */

@@ -9,7 +9,8 @@
  * 2. `picture` holds everything that was told, so that it can be told again.
  */
 import type { AnyActorRef } from 'xstate';
-import type { ExecutionContext, ExecutionEvent } from '../../machines/index.ts';
+import { unitsWaiting, type ExecutionContext, type ExecutionEvent } from '../../machines/index.ts';
+import type { RemoteWait } from '../runtime/remote/dispatch.ts';
 import { handsOf, notesOf, workflowBehind, type InspectedWorkflow } from '../runtime/inspected.ts';
 import type { Answering } from './answers.ts';
 import { nameOf, type Definitions } from './definitions.ts';
@@ -24,6 +25,8 @@ import { summarise } from './values.ts';
 
 const ACTORS = 500;
 const EVENTS_PER_FRAME = 24;
+
+type CoordinatorContext = Parameters<typeof unitsWaiting>[0];
 
 interface ShownSnapshot {
   readonly status: string;
@@ -48,6 +51,16 @@ interface Actor {
   skipped: number;
   tracker: RunTracker | undefined;
   chart: { readonly drawn: DerivedChart; told: string | undefined } | undefined;
+}
+
+interface HasParent {
+  readonly _parent?: AnyActorRef;
+}
+
+/** Whether the actor belongs to the other one, directly or by those between them. */
+function isInside(actor: AnyActorRef, outer: AnyActorRef | undefined): boolean {
+  for (let at = (actor as HasParent)._parent; at !== undefined && outer !== undefined; at = (at as HasParent)._parent) if (at.sessionId === outer.sessionId) return true;
+  return false;
 }
 
 export interface SystemSettings {
@@ -132,7 +145,7 @@ export class System {
       if (!actor.heard && actor.tracker !== undefined && actor.ref !== undefined) this.#hear(actor, actor.ref);
       if (actor.changed) this.#events(actor, list);
       if (actor.tracker !== undefined) {
-        const told = actor.tracker.frame(base);
+        const told = actor.tracker.frame(base, this.#remoteWaits(actor));
         list.push(...told);
         if (told.length > 0 && this.#settings.statechart) this.#chart(actor, actor.tracker, now, list);
       }
@@ -142,6 +155,17 @@ export class System {
       actor.changed = false;
     }
     for (const message of list) this.picture.take(message);
+    return list;
+  }
+
+  /** What the coordinators of a run say that it waits for. */
+  #remoteWaits(run: Actor): readonly RemoteWait[] {
+    const list: RemoteWait[] = [];
+    for (const { ref, snapshot } of this.#actors.values()) {
+      if (ref?.id !== 'coordinator' || !isInside(ref, run.ref)) continue;
+      const context = snapshot?.context as unknown as CoordinatorContext | undefined;
+      if (snapshot?.status === 'active' && Array.isArray(context?.queues)) list.push(...unitsWaiting(context));
+    }
     return list;
   }
 

@@ -263,6 +263,8 @@ export interface PlaceInFlight extends PlaceInQueue {
 export type Wait =
   | { readonly kind: 'task'; readonly node: NodeId; readonly key: string; readonly attempt: number; readonly since: number }
   | { readonly kind: 'members'; readonly node: NodeId; readonly group: number; readonly count: number }
+  /** Members that workers are to execute; they belong to no one step (`node` is empty). */
+  | { readonly kind: 'units'; readonly node: ''; readonly key: string; readonly queue: string; readonly count: number; readonly since: number; /** Why it takes long, where that is known. */ readonly reason?: string | undefined }
   | { readonly kind: 'retry' | 'sleep' | 'wait-timeout'; readonly node: NodeId; readonly key: string; readonly dueAt: number; readonly attempt: number; readonly error?: ErrorSummary | undefined }
   | {
       readonly kind: 'signal';

@@ -18,6 +18,7 @@ import { toSerializedError, type SerializedError } from '../core/errors.ts';
 import type { Json } from '../core/json-type.ts';
 import type { NodeId } from '../core/graph.ts';
 import type { NoteEvent } from '../runtime/observer.ts';
+import type { RemoteWait } from '../runtime/remote/dispatch.ts';
 import { GraphIndex } from './graph-index.ts';
 import { GroupLedger, type GroupEnd, type MemberEnded } from './group-ledger.ts';
 import type { ControlKind, GraphMessage, InspectorMessage, LogEntry, MessageBase, RunMessage, RunState } from './messages.ts';
@@ -66,6 +67,7 @@ export class RunTracker {
   #state: RunState = 'starting';
   #told: ExecutionContext | undefined;
   #toldState: RunState | undefined;
+  #toldWaits = '';
   #graphTold = false;
   #endedAt: number | undefined;
   /** What is to be looked at; with `before` and `event` where a group has ended. */
@@ -140,20 +142,21 @@ export class RunTracker {
   }
 
   /** Everything that is new since the last frame. */
-  frame(base: MessageBase): InspectorMessage[] {
+  frame(base: MessageBase, remote: readonly RemoteWait[] = []): InspectorMessage[] {
     const context = this.#newest;
     if (context === undefined) return [];
     this.catchUp();
     const list: InspectorMessage[] = [];
     const newState = this.#toldState !== this.#state;
-    if (this.#told === context && !newState && !this.nodes.hasChanged && !this.values.hasChanged && this.#logs.length === 0) return [...list, ...this.groups.take(base)];
+    const waits = remote.map(({ queue, units, since, reason }) => `${queue} ${units} ${since} ${reason}`).join('\n');
+    if (this.#told === context && !newState && waits === this.#toldWaits && !this.nodes.hasChanged && !this.values.hasChanged && this.#logs.length === 0) return [...list, ...this.groups.take(base)];
     list.push(this.#runMessage(base, context));
     if (!this.#graphTold) list.push(this.#graphMessage(base));
     this.#graphTold = true;
     const nodes = this.nodes.take();
     if (nodes !== undefined) list.push({ ...base, type: '@taskchart.tasks', nodes });
     list.push(...this.groups.take(base));
-    if (this.#told !== context || newState) list.push(statusOf(base, context, { index: this.index, tokens: this.tokens, groups: this.groups, redactor: this.#run.redactor }));
+    if (this.#told !== context || newState || waits !== this.#toldWaits) list.push(statusOf(base, context, { index: this.index, tokens: this.tokens, groups: this.groups, redactor: this.#run.redactor, remote }));
     const values = this.values.take(base);
     if (values !== undefined) list.push(values);
     if (this.#logs.length > 0) list.push({ ...base, type: '@taskchart.log', entries: this.#logs, skipped: this.#logsSkipped });
@@ -161,6 +164,7 @@ export class RunTracker {
     this.#logsSkipped = 0;
     this.#told = context;
     this.#toldState = this.#state;
+    this.#toldWaits = waits;
     return list;
   }
 

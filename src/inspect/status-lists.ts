@@ -13,6 +13,7 @@ import type { GraphIndex } from './graph-index.ts';
 import { LISTED, type MessageBase, type PlaceInFlight, type PlaceInQueue, type StatusMessage, type ValueText, type Wait } from './messages.ts';
 import type { Redactor } from './redact.ts';
 import type { Place, TokenLedger } from './tokens.ts';
+import type { RemoteWait } from '../runtime/remote/dispatch.ts';
 import { errorSummary, valueText } from './values.ts';
 
 const QUESTION_MOST = 4000;
@@ -23,6 +24,8 @@ export interface Ledgers {
   readonly tokens: TokenLedger;
   readonly groups: GroupLedger;
   readonly redactor: Redactor;
+  /** What coordinators wait for. */
+  readonly remote: readonly RemoteWait[];
 }
 
 export function statusOf(base: MessageBase, context: ExecutionContext, ledgers: Ledgers): StatusMessage {
@@ -33,7 +36,7 @@ export function statusOf(base: MessageBase, context: ExecutionContext, ledgers: 
     type: '@taskchart.status',
     queue: { first: queueOf(context), total: context.root.queue.size + groups.queued },
     inFlight: { first: inFlightOf(context, ledgers), total: context.inFlight.size + groups.running },
-    waitsFor: { first: waits.slice(0, LISTED), total: waitCount(context, groups) },
+    waitsFor: { first: waits.slice(0, LISTED), total: waitCount(context, groups) + ledgers.remote.length },
     keptSignals: Object.fromEntries(Object.entries(context.signals).slice(0, LISTED).map(([name, values]) => [name, values.length])),
     channel: Object.fromEntries(Object.entries(context.channel).slice(0, LISTED).map(([key, value]): [string, ValueText] => [key, valueText(value, CHANNEL_MOST, redactor, ['channel', key])])),
   };
@@ -84,12 +87,13 @@ function waitCount(context: ExecutionContext, groups: GroupLedger): number {
 }
 
 /** Signals first: they are what people can do something about. */
-function waitsOf(context: ExecutionContext, { tokens, groups, redactor }: Ledgers): Wait[] {
+function waitsOf(context: ExecutionContext, { tokens, groups, redactor, remote }: Ledgers): Wait[] {
   const list: Wait[] = [];
   for (const { token, signal, since, asked, question } of firstOf(context.waits)) {
     const text = question === undefined ? undefined : valueText(question, QUESTION_MOST, redactor, [signal, 'question']);
     list.push({ kind: 'signal', node: token.node, key: executionKey(token), signal, since, asked: asked === true, ...(text && { question: text }) });
   }
+  for (const { queue, units, since, reason } of remote) list.push({ kind: 'units', node: '', key: queue, queue, count: units, since, ...(reason === undefined ? {} : { reason }) });
   for (const { token, why, dueAt, error } of firstOf(context.delayed)) {
     const { node, attempt } = token;
     list.push({ kind: why, node, key: executionKey(token), dueAt, attempt, ...(error && { error: errorSummary(error, redactor, [node, 'error']) }) });

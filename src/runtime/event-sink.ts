@@ -10,4 +10,6 @@ export interface EventSink {
   /** The newest revision that a restored run would have. */
   readonly durable: number;
   onDurable(listener: (revision: number) => void): () => void;
+  /** Resolves when a write that was made after this call is durable: nobody else owns the run. */
+  confirm?(): Promise<void>;
 }

@@ -118,6 +118,11 @@ export class Recorder {
     await this.flush();
   }
 
+  /** As `EventSink` says. */
+  confirm(): Promise<void> {
+    return this.save();
+  }
+
   /** Resolves when everything accepted so far is durable. */
   async flush(): Promise<void> {
     if (this.#failure === undefined) this.#work();

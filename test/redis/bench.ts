@@ -71,7 +71,7 @@ export class Bench {
   /** A worker in this process, when it is registered. */
   async workerHere(place: Place, options: Partial<TaskWorkerOptions> = {}): Promise<TaskWorker> {
     const queue = createTaskQueue({ backend: 'redis', ...place });
-    const worker = new TaskWorker({ queue, ...options });
+    const worker = new TaskWorker({ queue, blockedMs: 0, ...options });
     this.#clearing.push(async () => {
       await worker.stop().catch(() => undefined);
       await queue.close();
@@ -105,8 +105,8 @@ export class Bench {
 }
 
 /** Items 0 to `count`, alike but for what `more` says. */
-export function itemsIn(folder: string, count: number, more: (n: number) => Readonly<Record<string, string | number | boolean>> = () => ({})): Item[] {
-  return Array.from({ length: count }, (_, n) => ({ folder, n, ...more(n) }));
+export function itemsIn(folder: string, count: number, more: (n: number) => Readonly<Record<string, string | number | boolean | undefined>> = () => ({})): Item[] {
+  return Array.from({ length: count }, (_, n) => JSON.parse(JSON.stringify({ folder, n, ...more(n) })) as Item);
 }
 
 /** Lets go whoever is held by this name. */

@@ -54,7 +54,7 @@ export class Lane implements Clock {
 
   after(delayMs: number, fire: () => void): () => void {
     if (this.#ended) return () => undefined;
-    const timer: Timer = { dueAt: this.#kernel.now + Math.max(0, delayMs), tie: this.#kernel.tie(), fire };
+    const timer: Timer = { dueAt: this.#kernel.now + Math.max(0, Math.ceil(delayMs)), tie: this.#kernel.tie(), fire };
     this.#put(timer);
     return () => void (timer.fire = undefined);
   }
@@ -172,7 +172,7 @@ export class Kernel {
   }
 
   note(line: string): void {
-    const text = `${(this.now - START_MS).toFixed(1)} ${line}`;
+    const text = `${this.now - START_MS} ${line}`;
     let hash = this.hash;
     for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
     this.hash = hash >>> 0;

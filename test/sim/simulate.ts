@@ -35,7 +35,7 @@ export async function simulate(seed: number, { print, plan: changed }: Options =
   const { kernel } = world;
   const { warn, error } = console;
   // Nothing of ours has to complain.
-  console.warn = console.error = (...given: unknown[]) => world.say(`somebody complains: ${given.map(String).join(' ').slice(0, 300)}`);
+  console.warn = console.error = (...given: unknown[]) => world.say(`somebody complains: ${given.map(String).join(' ').slice(0, 300)} ${new Error('x').stack}`);
   try {
     await kernel.run(() => world.isDone || world.problems.length > 0, plan.faultsEndMs + BOUND_MS);
     world.calmDown();

@@ -7,6 +7,6 @@ export interface LeaseThreadData {
   readonly worker: WorkerIdentity;
   readonly leaseMs: number;
   readonly blockedMs: number;
-  /** One 64-bit number: when the worker was last heard of, in milliseconds since the epoch. */
+  /** One 64-bit number: when the worker was last heard of, in milliseconds since the epoch; 0 before the first time. */
   readonly beats: SharedArrayBuffer;
 }

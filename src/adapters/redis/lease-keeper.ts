@@ -9,12 +9,14 @@ export function startLeaseThread(target: RedisTarget, { leaseMs, blockedMs, ...w
   const beats = new SharedArrayBuffer(8);
   const heardAt = new BigInt64Array(beats);
   const beat = (): void => void Atomics.store(heardAt, 0, BigInt(Date.now()));
-  beat();
   const workerData: LeaseThreadData = { target, worker, leaseMs, blockedMs, beats };
   // What this process was started with is not for the thread: it registers the loaders that it needs by itself.
   const thread = new Worker(ownThread('The file of the thread that keeps leases', '../redis/lease-thread.ts', './lease-thread.js'), { workerData, execArgv: [], name: 'taskchart lease' });
-  // Without it the worker works on, and only a blocked event loop costs it its units.
-  thread.on('error', () => undefined);
-  thread.unref();
-  return { beat, close: () => void thread.terminate() };
+  const ready = new Promise<void>((resolve) => {
+    thread.once('message', () => resolve());
+    // Without it the worker works on, and only a blocked event loop costs it its units.
+    thread.on('error', () => resolve());
+    thread.once('exit', () => resolve());
+  });
+  return { ready: ready.finally(() => thread.unref()), beat, close: () => void thread.terminate() };
 }

@@ -5,11 +5,13 @@
  * step: the same operation by which the worker does it.
  *
  * Invariants
- * 1. It does nothing while the worker refreshes its lease by itself.
+ * 1. It does nothing while the worker refreshes its lease by itself, nor before it has done so for the first time.
  * 2. It gives up when the worker has not been heard of for `blockedMs`: whoever hangs for ever must lose its units.
  * 3. No failure ends it: it tries again at the next tick.
  */
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+// Loaded now: when it is needed the threads that could help with loading may stand still.
+import 'ioredis';
 import type { LeaseThreadData } from './lease-data.ts';
 import { RedisSettings } from './settings.ts';
 import { connectTransport } from './transport.ts';
@@ -34,3 +36,4 @@ async function renew(): Promise<void> {
 }
 
 const ticks = setInterval(() => void renew(), Math.max(10, leaseMs / 5));
+parentPort?.postMessage('ready');

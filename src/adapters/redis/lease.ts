@@ -13,11 +13,13 @@ export function leaseKeeping(settings: RedisSettings): KeepLease | undefined {
     let closed = false;
     const start = async (): Promise<void> => {
       const { startLeaseThread } = await import('./lease-keeper.ts');
-      if (!closed) keeper = startLeaseThread(target, worker);
+      if (closed) return;
+      keeper = startLeaseThread(target, worker);
+      await keeper.ready;
     };
-    // Where threads are not to be had, only a blocked event loop costs the worker its units.
-    start().catch(() => undefined);
     return {
+      // Where threads are not to be had, only a blocked event loop costs the worker its units.
+      ready: start().catch(() => undefined),
       beat: () => keeper?.beat(),
       close: () => {
         closed = true;

@@ -56,7 +56,7 @@ export class RunLists {
     const { coordinator, sequence, results, taken } = this.#keys;
     const keys = [coordinator(run), sequence(run), results(run), taken(run)];
     const [status, token, seq, held] = statusOf('acquire', await this.#client.commands.run(scripts.acquire, keys, [nonce, fence === undefined ? '' : fenceText(fence), millis(expireMs)]));
-    if (status === 'fenced') return { status };
+    if (isRefused(status)) return { status };
     if (status !== 'acquired') throw badReply('acquire', status);
     return { status, fence: readFence(textOf('acquire', token)), seq: countOf('acquire', seq), held: countOf('acquire', held) };
   }
@@ -66,7 +66,7 @@ export class RunLists {
     const { run, fence, batch, queue, units, shared = [], expireMs } = request;
     this.#expire(run, expireMs, shared.map(({ name }) => name));
     const keys = [this.#keys.coordinator(run), this.#keys.sequence(run), this.#keys.queue(queue), ...shared.map(({ name }) => this.#keys.shared(run, name))];
-    return this.#done('push', scripts.push, keys, [fenceText(fence), batch, millis(expireMs), units.length, ...units, ...shared.map(({ text }) => text)]);
+    return this.#done('push', scripts.push, keys, [fenceText(fence), batch, millis(expireMs), units.length, ...units, ...shared.map(({ text }) => text), ...shared.map(({ name }) => name)]);
   }
 
   async take({ run, fence, most, expireMs }: RequestOf<'take'>): ReplyOf<'take'> {
@@ -124,7 +124,9 @@ export class RunLists {
     const purged = await this.#purge(run, fence, ['*'], queues);
     if (purged.status !== 'ok') return purged;
     const { coordinator, sequence, results, taken, cancelled } = this.#keys;
-    const names = new Set([...shared, ...(this.#expiring.get(run)?.shared ?? [])]);
+    // Only the holder of the fence adds to them, and that is checked again by the script.
+    const stored = textsOf('LRANGE', await this.#client.commands.call('LRANGE', [sequence(run), 1, -1]));
+    const names = new Set([...shared, ...stored, ...(this.#expiring.get(run)?.shared ?? [])]);
     const keys = [coordinator(run), sequence(run), results(run), taken(run), cancelled(run), ...[...names].map((name) => this.#keys.shared(run, name))];
     const released = await this.#done('release', scripts.release, keys, [fenceText(fence)]);
     if (released.status === 'ok') this.#expiring.delete(run);

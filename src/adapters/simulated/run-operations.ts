@@ -25,6 +25,7 @@ type ReplyOf<Name extends keyof TaskLists> = Awaited<ReturnType<TaskLists[Name]>
 
 export function acquire({ lists, keys }: Store, { run, nonce, fence, expireMs }: RequestOf<'acquire'>): ReplyOf<'acquire'> {
   const held = readFence(lists.first(keys.coordinator(run)));
+  if (fence !== undefined && held === undefined) return { status: 'gone' };
   if (fence !== undefined && held !== undefined && (held.epoch > fence.epoch || (held.epoch === fence.epoch && held.nonce !== fence.nonce))) return { status: 'fenced' };
   // Asked again after a lost reply, the newest stays the newest.
   const mine = fence ?? { epoch: (held?.epoch ?? 0) + (held?.nonce === nonce ? 0 : 1), nonce };
@@ -46,7 +47,7 @@ export function push({ lists, keys }: Store, request: PushRequest): { readonly s
     if (expireMs !== undefined) lists.expire(keys.shared(run, name), expireMs);
   }
   lists.append(keys.queue(queue), units);
-  lists.set(keys.sequence(run), [String(batch)]);
+  lists.set(keys.sequence(run), [String(batch), ...lists.list(keys.sequence(run)).slice(1), ...shared.map(({ name }) => name)]);
   if (expireMs !== undefined) lists.expire(keys.sequence(run), expireMs);
   return { status: 'ok' };
 }
@@ -102,7 +103,8 @@ export function release({ lists, keys }: Store, { run, fence, queues, shared }: 
   const refused = checkFence(lists, keys, run, fence);
   if (refused !== undefined) return refused;
   purge(lists, run, ['*'], queues.map(keys.queue));
-  for (const key of [...runKeys(keys, run), ...shared.map((name) => keys.shared(run, name))]) lists.remove(key);
+  const names = [...shared, ...lists.list(keys.sequence(run)).slice(1)];
+  for (const key of [...runKeys(keys, run), ...names.map((name) => keys.shared(run, name))]) lists.remove(key);
   return { status: 'ok' };
 }
 

@@ -90,11 +90,15 @@ function timersActor(clock: Clock) {
 
 function hostActor({ host, clock }: CoordinatorIo) {
   return fromCallback<HostCommand>(({ sendBack, receive }) => {
+    const send = whileOpen(sendBack as Send);
     receive((command) => {
       if (command.type === 'DELIVER') host.deliver(command.delivery, command.results);
+      // Where it cannot be confirmed the run ends, and says so itself.
+      else if (command.type === 'CONFIRM') host.confirm?.().then(() => send.event({ type: 'CONFIRMED' }), () => undefined);
       else host.failed(reviveError(command.error));
     });
-    (sendBack as Send)({ type: 'READY', from: 'host', at: clock.now() });
+    send.event({ type: 'READY', from: 'host', at: clock.now() });
+    return send.close;
   });
 }
 

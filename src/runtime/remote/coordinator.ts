@@ -59,7 +59,7 @@ export class RedisCoordinator implements Dispatcher {
     const machine = createCoordinatorMachine().provide({ actors: coordinatorActors({ lists: transport.lists, clock, random, host, graph, logger }) });
     this.#actor = createActor(machine, {
       id: 'coordinator',
-      input: { run, nonce: nonceOf(environment), journalled, durable, graph: graph !== undefined, queues, settings },
+      input: { run, nonce: nonceOf(environment), journalled, confirms: journalled && host.confirm !== undefined, durable, graph: graph !== undefined, queues, settings },
       ...(parent !== undefined && { parent: silent(parent) }),
     });
     this.#over = new Promise((resolve) => {

@@ -67,6 +67,8 @@ export interface Dispatcher {
 export interface DispatchHost {
   /** Deliveries are numbered from 1; the answer is `accepted`, once the run has taken them in. */
   deliver(delivery: number, results: readonly Delivered[]): void;
+  /** Resolves when this process has shown that it still owns the run: its store has taken in a write that was made after this call. Absent: nobody can say. */
+  readonly confirm?: (() => Promise<void>) | undefined;
   /** Another coordinator owns the run, or the lists cannot be used at all: nothing more comes. */
   failed(error: Error): void;
   /** A hint from a running unit: progress, a log line. */

@@ -11,6 +11,7 @@
  */
 import { TaskchartError, isTaskchartError, reviveError } from '../../core/errors.ts';
 import type { EachNode, NodeId, ParallelNode } from '../../core/graph.ts';
+import { hashJson } from '../../core/hash.ts';
 import type { Json } from '../../core/json.ts';
 import { MESSAGE_VERSION, type MemberEnd, type SharedBody, type UnitBody } from '../../core/messages.ts';
 import { isValue, type Outcome, type RangeStart, type Start, type UnitOutcome } from '../../../machines/index.ts';
@@ -36,6 +37,8 @@ export interface RemoteRun {
   isOpen(group: number): boolean;
   /** The run cannot go on in this process. */
   failed(error: Error): void;
+  /** As `DispatchHost` says; absent without a journal. */
+  readonly confirm?: (() => Promise<void>) | undefined;
   /** Makes the coordinator for a place. */
   coordinate(transport: Transport, host: DispatchHost): Dispatcher;
 }
@@ -57,6 +60,8 @@ interface OpenGroup {
   readonly coordinator: Dispatcher;
   /** The channel when its shared part was made: units planned later carry theirs if it is another. */
   readonly plan: PlannedGroup;
+  /** Of the shared part: another for another text, as workers keep what they have read. */
+  readonly name: string;
   readonly entry: (index: number) => NodeId;
 }
 
@@ -94,7 +99,7 @@ export class RemoteGroups {
     this.#byMember.set(memberKey(id, index), away);
     const { branch, signals, stepsLeft } = unit;
     const body: UnitBody = {
-      v: MESSAGE_VERSION, group: String(id), index, entry: start.node, inputs: [start.input === undefined ? [] : [start.input]],
+      v: MESSAGE_VERSION, group: group.name, index, entry: start.node, inputs: [start.input === undefined ? [] : [start.input]],
       ...this.#channelFor(group), ...(branch !== undefined && { branch, signals }), ...(stepsLeft !== undefined && { stepsLeft }),
     };
     group.coordinator.plan(revision, [group.plan], [{ group: id, index, generation: unit.generation, body }]);
@@ -145,7 +150,8 @@ export class RemoteGroups {
       ...(site.observers.watched && { watched: true as const }),
     };
     const plan: PlannedGroup = { id, queue, shared, ...(startTimeoutMs !== undefined && { startTimeoutMs }) };
-    const group: OpenGroup = { node, key: given.key, size: given.size, coordinator: this.#coordinatorAt(transport), plan, entry: this.#entryOf(node) };
+    const name = `${id}-${hashJson(shared as unknown as Json)}`;
+    const group: OpenGroup = { node, key: given.key, size: given.size, coordinator: this.#coordinatorAt(transport), plan, name, entry: this.#entryOf(node) };
     this.#open.set(id, group);
     return group;
   }
@@ -160,7 +166,9 @@ export class RemoteGroups {
     if (coordinator === undefined) {
       const host: DispatchHost = {
         deliver: (delivery, results) => this.#deliver(transport.key, delivery, results),
-        failed: (error) => this.#run.failed(error),
+        // What has been left has nothing to say any more.
+        failed: (error) => void (this.#coordinators.has(transport.key) && this.#run.failed(error)),
+        confirm: this.#run.confirm,
         note: (unit, note) => this.#note(unit, note),
       };
       coordinator = this.#run.coordinate(transport, host);
@@ -173,7 +181,7 @@ export class RemoteGroups {
     const { items, units } = range;
     const inputs = items?.slice(from, to).map((item) => [item] as const);
     const stepsLeft = units?.stepsLeft;
-    return { v: MESSAGE_VERSION, group: String(range.group), index: from, entry: group.entry(from), ...(inputs && { inputs }), ...this.#channelFor(group), ...(stepsLeft !== undefined && { stepsLeft }) };
+    return { v: MESSAGE_VERSION, group: group.name, index: from, entry: group.entry(from), ...(inputs && { inputs }), ...this.#channelFor(group), ...(stepsLeft !== undefined && { stepsLeft }) };
   }
 
   #channelFor(group: OpenGroup): Pick<UnitBody, 'channel'> {

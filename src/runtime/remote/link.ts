@@ -66,6 +66,7 @@ export class RemoteLink {
     const runKey = journalled ? site.runId : `${site.runId}~${site.environment.newId()}`;
     const remote: RemoteGroups = new RemoteGroups({
       site, outbox, groups, failed,
+      confirm: journalled ? recorder.confirm?.bind(recorder) : undefined,
       startedAt: facts?.startedAt ?? site.environment.clock.now(),
       graphHash: site.code.definition.graphHash,
       revision: () => contextOf(run)?.revision ?? 0,

@@ -44,7 +44,7 @@ export function pushRequest({ run, fence, expireMs }: Turn, part: PushPart, grap
     texts.push(text);
     if (!absent.delete(group)) continue;
     stored.push(group);
-    if (beside !== '') shared.push({ name: String(group), text: beside });
+    if (beside !== '') shared.push({ name: body.group, text: beside });
   }
   return { request: { run, fence, batch, queue, units: texts, shared, expireMs }, units: texts.length, groups: stored };
 }

@@ -40,6 +40,10 @@ export interface BranchPlace {
   readonly input: Json | undefined;
   readonly channel: Readonly<Record<string, Json>>;
   readonly stepsLeft: number | undefined;
+  /** Of the run's graph now: that of a branch that comes back may be an older one. */
+  readonly graphHash: string;
+  /** Someone watches the run. */
+  readonly watched: boolean;
   /** Where it stood, and what has come in for it since. */
   readonly stood?: { readonly branch: Json; readonly signals: readonly (readonly [name: string, ...value: readonly [] | readonly [Json]])[] } | undefined;
 }
@@ -82,9 +86,9 @@ export class Branch {
 
   /** `first`: the first execution of its entry, which has taken place already. */
   begin(first?: FirstExecution): void {
-    const { stood, stepsLeft, channel } = this.#place;
+    const { stood, stepsLeft, channel, runId, graphHash } = this.#place;
     const at = this.#host.environment.clock.now();
-    const fresh = stood === undefined ? this.#fresh(first, at) : revivedBranch(stood.branch as unknown as ExecutionContext, channel, stepsLeft);
+    const fresh = stood === undefined ? this.#fresh(first, at) : revivedBranch(stood.branch as unknown as ExecutionContext, channel, stepsLeft, { id: runId, graphHash });
     if (fresh.verdict !== null) return this.#tell(branchOutcome(this.#place.code.plan, fresh));
     if (first !== undefined) this.#tellFirst(first, at);
     this.#start(fresh);
@@ -147,7 +151,7 @@ export class Branch {
     const { environment, inspect } = this.#host;
     const observers = new Observers();
     observers.hear((note) => this.#host.hears(note));
-    observers.add(this.#events.listener);
+    if (this.#place.watched) observers.add(this.#events.listener);
     const attachment: Attachment = { runId, observers, environment, recorder: this.#sink() };
     const actor = createActor(code.machine, { id: `${runId}/${this.#place.path}`, snapshot: code.snapshot(context), ...(inspect && { inspect: harmless(inspect) }) }) as unknown as Actor<ExecutionContextMachine>;
     this.#actor = actor;

@@ -201,7 +201,7 @@ export class UnitRun implements Spot, BranchHost {
     const path = `${shared.key}.${index + this.#at}`;
     const stood = branch === undefined || this.#count > 1 ? undefined : { branch, signals };
     const end = await new Promise<BranchEnd>((resolve) => {
-      this.#branch = new Branch({ code, runId: shared.runId, path, entry: this.node, input, channel: this.scene.channel, stepsLeft, stood }, this, resolve);
+      this.#branch = new Branch({ code, runId: shared.runId, graphHash: shared.graphHash, watched: shared.watched === true, path, entry: this.node, input, channel: this.scene.channel, stepsLeft, stood }, this, resolve);
       this.#branch.begin(first);
       if (this.#host.draining) this.#branch.handOver();
     });

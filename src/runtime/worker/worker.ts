@@ -159,7 +159,11 @@ export class TaskWorker {
         else reject(reviveError(context.verdict.error));
       });
     });
-    this.actor.start();
+    const { queue, leaseMs, blockedMs } = this.#options;
+    this.#keeper = blockedMs > 0 ? queue.transport.keepLease?.({ ...this.#identity, leaseMs, blockedMs }) : undefined;
+    // The very first task may block this thread: then it is too late to look for another one.
+    if (this.#keeper === undefined) this.actor.start();
+    else void this.#keeper.ready.then(() => this.actor.start());
     return registered;
   }
 
@@ -178,7 +182,8 @@ export class TaskWorker {
     let state = workerState(before);
     this.actor.subscribe({
       next: ({ context }) => {
-        if (context.steppedAt !== before.steppedAt) this.#beat();
+        // The lease was refreshed from here: whoever keeps it for a blocked thread need not.
+        if (context.steppedAt !== before.steppedAt) this.#keeper?.beat();
         const now = workerState(context);
         if (now !== state) this.#tell({ type: 'worker.state', at: context.at, state: now });
         this.#log(before, context);
@@ -197,13 +202,6 @@ export class TaskWorker {
     this.#over = true;
     this.#keeper?.close();
     resolve(verdict);
-  }
-
-  /** The lease was refreshed from here: whoever keeps it for a blocked thread need not. */
-  #beat(): void {
-    const { queue, leaseMs, blockedMs } = this.#options;
-    if (blockedMs > 0) this.#keeper ??= queue.transport.keepLease?.({ ...this.#identity, leaseMs, blockedMs });
-    this.#keeper?.beat();
   }
 
   #unitEnded(end: UnitEnd): void {

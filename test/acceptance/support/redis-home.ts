@@ -78,7 +78,7 @@ export class RedisHome implements Home {
     const clock = new RedisClock(this, startAt);
     this.#coordinators = new Set();
     this.#queue = createTaskQueue({ backend: 'redis', ...redisConfig('here') });
-    this.#worker = new TaskWorker({ queue: this.#queue, id: 'worker', clock, leaseMs: LONG_MS, reapMs: LONG_MS, waitMs: 60_000, inspect: this.options.inspect });
+    this.#worker = new TaskWorker({ queue: this.#queue, id: 'worker', clock, leaseMs: LONG_MS, reapMs: LONG_MS, waitMs: 60_000, blockedMs: 0, inspect: this.options.inspect });
     await this.#worker.start();
     return clock;
   }

@@ -30,7 +30,7 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
       expect(coordinator.fence).toEqual({ epoch: 1, nonce: 'a' });
     }));
 
-    test('after the lists were emptied every call says gone, and the fence brings the coordinator back', use(async (subject) => {
+    test('after the lists were emptied every call says gone, the fence too, and a coordinator begins anew', use(async (subject) => {
       const coordinator = await new TestCoordinator(subject, 'r').acquire('a');
       await coordinator.plan(['1.0.0']);
       for (const key of (await subject.all()).keys()) await subject.put(key, []);
@@ -42,7 +42,10 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
       expect(await lists.cancel({ ...held, entries: ['*'], queues: ['q'], forMs: 1000 })).toEqual({ status: 'gone' });
       expect(await lists.release({ ...held, queues: ['q'], shared: [] })).toEqual({ status: 'gone' });
       expect((await subject.all()).size).toBe(0);
-      expect(await lists.acquire({ run: 'r', nonce: 'a', fence: coordinator.fence })).toEqual({ status: 'acquired', fence: coordinator.fence, seq: 0, held: 0 });
+      expect(await lists.acquire({ run: 'r', nonce: 'a', fence: coordinator.fence })).toEqual({ status: 'gone' });
+      expect((await subject.all()).size).toBe(0);
+      await coordinator.acquire('a');
+      expect(coordinator.fence).toEqual({ epoch: 1, nonce: 'a' });
       coordinator.seq = 0;
       await coordinator.plan(['1.0.0']);
     }));
@@ -307,8 +310,17 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
       await a.lists.cancel({ ...a.held, entries: ['1.0.0'], queues: ['q'], forMs: 60_000 });
       expect(await a.lists.release({ ...a.held, queues: ['q'], shared: ['1', 'graph'] })).toEqual({ status: 'ok' });
       expect(await a.lists.release({ ...a.held, queues: ['q'], shared: ['1', 'graph'] })).toEqual({ status: 'gone' });
-      const expected = new Map([...before].filter(([key]) => key !== subject.keys.coordinator('a'))).set(subject.keys.queue('q'), [unit('b', '1.0.0'), unit('b', '2.0.0')]).set(subject.keys.sequence('b'), ['2']);
+      const expected = new Map([...before].filter(([key]) => key !== subject.keys.coordinator('a'))).set(subject.keys.queue('q'), [unit('b', '1.0.0'), unit('b', '2.0.0')]).set(subject.keys.sequence('b'), ['2', '1', 'graph']);
       expect(await subject.all()).toEqual(expected);
+    }));
+
+    test('shared parts that an earlier coordinator has stored go too', use(async (subject) => {
+      const first = await new TestCoordinator(subject, 'r').acquire('a');
+      await first.push([unit('r', '1.0.0')], [{ name: '1-x', text: 'x' }, { name: 'graph', text: 'y' }]);
+      await first.push([unit('r', '2.0.0')], [{ name: '2-x', text: 'z' }]);
+      const second = await new TestCoordinator(subject, 'r').acquire('b');
+      expect(await second.lists.release({ ...second.held, queues: ['q'], shared: [] })).toEqual({ status: 'ok' });
+      expect([...(await subject.all()).keys()]).toEqual([]);
     }));
 
     test('a result that comes later is dropped, and its worker told that nobody wants the run (7)', use(async (subject) => {

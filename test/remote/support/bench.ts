@@ -8,12 +8,17 @@
  * 3. A result leaves `taken` only when a durable revision holds it, or nobody waited for it.
  * 4. The run is given a unit's result once.
  */
+import type { Json } from '../../../src/core/json-type.ts';
 import { encodeResult, parseUnitId, unitHeader, unitId, type MemberEnd, type SharedBody } from '../../../src/core/messages.ts';
 import { SimulatedServer, type SimulatedClient } from '../../../src/adapters/simulated/lists.ts';
 import { RedisCoordinator, type CoordinatorOptions } from '../../../src/runtime/remote/coordinator.ts';
 import type { Delivered, PlannedGroup, PlannedUnit } from '../../../src/runtime/remote/dispatch.ts';
-import type { Environment } from '../../../src/ports.ts';
+import type { Environment, PushRequest } from '../../../src/ports.ts';
 import { VirtualClock, seededRandom } from '../../../src/testing.ts';
+
+export function range(count: number, from = 0): number[] {
+  return Array.from({ length: count }, (_, at) => from + at);
+}
 
 export class Bench {
   readonly clock = new VirtualClock(1_000_000);
@@ -22,13 +27,18 @@ export class Bench {
   /** How often each operation was executed. */
   readonly calls = new Map<string, number>();
   readonly runs: PlayedRun[] = [];
+  /** Names of the shared parts that were pushed, in order. */
+  readonly shared: string[] = [];
+  /** Texts in the lists that no worker has executed a unit for. */
+  readonly forged = new Set<string>();
   readonly environment: Pick<Environment, 'clock' | 'random' | 'newId'>;
   #ids = 0;
 
   constructor(seed = 1) {
     this.server = new SimulatedServer({ clock: this.clock, remember: 1000 });
     this.environment = { clock: this.clock, random: seededRandom(seed), newId: () => `n${(this.#ids += 1)}` };
-    this.server.executed = ({ name }) => {
+    this.server.executed = ({ name, request }) => {
+      if (name === 'push') this.shared.push(...((request as PushRequest).shared ?? []).map((part) => part.name));
       this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
       for (const run of this.runs) run.check();
     };
@@ -52,6 +62,12 @@ export class Bench {
     return this.clock.advance(ms);
   }
 
+  /** Puts results where no worker did. */
+  forge(run: string, texts: readonly string[]): void {
+    for (const text of texts) this.forged.add(text);
+    this.server.put(this.server.keys.results(run), texts);
+  }
+
   /** All keys of the namespace, without those of workers. */
   keys(): string[] {
     return [...this.server.all().keys()].filter((key) => !/:(w|lease|workers)(:|$)/.test(key));
@@ -70,10 +86,13 @@ export class PlayedRun {
   readonly notes: unknown[] = [];
   /** Takes deliveries in as they come. */
   accepts = true;
+  /** Called with each delivery, before it is taken in. */
+  onDeliver: (() => void) | undefined;
   /** Each revision is durable at once. */
   isDurable = true;
   revision = 0;
   durable = 0;
+  readonly #journalled: boolean;
   readonly #planned = new Map<string, number>();
   readonly #aborted = new Set<string>();
   /** By unit: the revision that holds its result. */
@@ -86,6 +105,7 @@ export class PlayedRun {
     this.name = name;
     this.client = bench.server.connect(`coordinator ${bench.runs.length + 1}`);
     this.revision = this.durable = options.durable ?? 0;
+    this.#journalled = options.journalled ?? true;
     this.coordinator = new RedisCoordinator({
       run: name, journalled: true, transport: this.client, environment: bench.environment, ...options,
       host: {
@@ -97,12 +117,12 @@ export class PlayedRun {
   }
 
   /** Plans units of one group; each with one member whose input is its index. */
-  plan(group: number, indexes: readonly number[], { generation = 0, queue = 'q', size = 10, members = 1, startTimeoutMs = undefined as number | undefined } = {}): void {
+  plan(group: number, indexes: readonly number[], { generation = 0, queue = 'q', size = 10, members = 1, startTimeoutMs = undefined as number | undefined, input = (at: number): Json => at } = {}): void {
     this.revision += 1;
     for (const index of indexes) this.#planned.set(unitId(group, index, generation), this.revision);
     const units = indexes.map((index): PlannedUnit => ({
       group, index, generation,
-      body: { v: 1, group: String(group), index, entry: 'task', inputs: Array.from({ length: members }, (_, at) => [index + at] as const) },
+      body: { v: 1, group: String(group), index, entry: 'task', inputs: Array.from({ length: members }, (_, at) => [input(index + at)] as const) },
     }));
     this.coordinator.plan(this.revision, [groupOf(group, queue, size, startTimeoutMs)], units);
     this.#next();
@@ -118,7 +138,9 @@ export class PlayedRun {
   abort(groups: readonly number[], units: readonly (readonly [number, number, number])[] = []): void {
     for (const id of this.#planned.keys()) if (groups.includes(parseUnitId(id)?.group ?? -1)) this.#aborted.add(id);
     for (const unit of units) this.#aborted.add(unitId(...unit));
-    this.coordinator.abort(groups, units.map(([group, index, generation]) => ({ group, index, generation })));
+    this.revision += 1;
+    this.coordinator.abort(groups, units.map(([group, index, generation]) => ({ group, index, generation })), this.revision);
+    this.#next();
   }
 
   makeDurable(revision = this.revision): void {
@@ -162,6 +184,19 @@ export class PlayedRun {
     return this.bench.server.list(this.bench.server.keys.taken(this.name));
   }
 
+  /** Planned, not aborted, and without a result. */
+  open(): string[] {
+    return [...this.#planned.keys()].filter((id) => !this.#aborted.has(id) && !this.#times.has(id));
+  }
+
+  pendingIds(): string[] {
+    return this.pending.map((text) => unitHeader(text)?.id ?? text);
+  }
+
+  takenIds(): string[] {
+    return this.taken.map((text) => text.split('|')[1] ?? text);
+  }
+
   /** The states of the machine, outermost first. */
   get state(): string {
     const { value } = this.coordinator.actor.getSnapshot() as { value: string | Record<string, string> };
@@ -173,34 +208,34 @@ export class PlayedRun {
   }
 
   check(): void {
-    const { server } = this.bench;
-    const where: string[] = [];
+    const { server, forged } = this.bench;
+    const seen = new Set<string>();
     for (const [key, texts] of server.all()) {
-      if (/:(dead|workers|lease|coord|seq|cancel|grp)/.test(key.slice(server.keys.control.length - 3))) continue;
+      if (!key.startsWith(server.keys.queue('')) && !key.startsWith(server.keys.slot('', 0).slice(0, -2))) continue;
       for (const text of texts) {
         const unit = unitHeader(text);
-        if (unit?.run === this.name) where.push(unit.id);
+        if (unit?.run !== this.name) continue;
+        this.#see(seen, unit.id);
+        if ((this.#planned.get(unit.id) ?? 0) > this.durable && this.#journalled) this.#say(`unit ${unit.id} is in the lists, but not durable`);
       }
     }
-    const arrived = [...this.results, ...this.taken].map((text) => text.split('|')[1] ?? '').filter((id) => parseUnitId(id) !== undefined);
-    for (const id of where) {
-      const planned = this.#planned.get(id);
-      if (planned === undefined) continue;
-      if (planned > this.durable && this.coordinatorIsJournalled) this.#say(`unit ${id} is in the lists, but revision ${planned} is not durable`);
-    }
-    const all = [...where, ...arrived];
-    for (const id of new Set(all)) if (all.filter((other) => other === id).length > 1 && this.#planned.has(id)) this.#say(`unit ${id} is in more than one list`);
+    const taken = new Set(this.taken);
+    for (const text of [...this.results, ...taken]) if (!forged.has(text)) this.#see(seen, text.split('|')[1] ?? '');
     for (const text of this.#taken) {
       const id = text.split('|')[1] ?? '';
-      const planned = this.#planned.get(id);
-      if (planned === undefined || this.taken.includes(text) || this.#aborted.has(id) || !this.coordinatorIsJournalled || this.isReleased) continue;
+      if (taken.has(text) || forged.has(text) || this.#aborted.has(id) || !this.#journalled || this.isReleased) continue;
       const held = this.#held.get(id);
       if (held === undefined || held > this.durable) this.#say(`the result of ${id} has left, but ${held === undefined ? 'the run does not hold it' : `revision ${held} is not durable`}`);
     }
     this.#taken = this.taken;
   }
 
-  coordinatorIsJournalled = true;
+  #see(seen: Set<string>, id: string): void {
+    if (!this.#planned.has(id)) return;
+    if (seen.has(id)) this.#say(`unit ${id} is in more than one list`);
+    seen.add(id);
+  }
+
   /** Its keys were removed on purpose, or by a fault of the test. */
   isReleased = false;
 
@@ -213,6 +248,7 @@ export class PlayedRun {
       if ((this.#times.get(id) ?? 0) > 1) this.#say(`unit ${id} was delivered twice`);
       this.given.push(result);
     }
+    this.onDeliver?.();
     if (this.accepts) this.accept();
   }
 
@@ -227,6 +263,7 @@ export class PlayedRun {
 
 /** A worker that does what a test says, by the same operations as a real one. */
 export class PlayedWorker {
+  readonly bench: Bench;
   readonly client: SimulatedClient;
   readonly identity: { readonly worker: string; readonly nonce: string; readonly queue: string; readonly slots: number };
   readonly leaseMs: number;
@@ -235,13 +272,14 @@ export class PlayedWorker {
   readonly claimed: string[] = [];
 
   constructor(bench: Bench, worker: string, { slots = 4, queue = 'q', leaseMs = 10_000 }: { readonly slots?: number; readonly queue?: string; readonly leaseMs?: number }) {
+    this.bench = bench;
     this.client = bench.server.connect(worker);
     this.identity = { worker, nonce: `nonce${worker}`, queue, slots };
     this.leaseMs = leaseMs;
   }
 
-  async register(at: number): Promise<this> {
-    await this.client.lists.register({ ...this.identity, leaseMs: this.leaseMs, deliveries: 3, at });
+  async register(): Promise<this> {
+    await this.client.lists.register({ ...this.identity, leaseMs: this.leaseMs, deliveries: 3, at: 0 });
     return this;
   }
 
@@ -256,14 +294,21 @@ export class PlayedWorker {
     return claimed.map(({ unit }) => unitHeader(unit)?.id ?? '');
   }
 
-  /** Ends what it holds. */
-  async finish(ends: (id: string) => readonly MemberEnd[] = (id) => [[`done ${id}`]]): Promise<void> {
+  /** What of its units it hears to be cancelled. */
+  async cancelled(): Promise<Readonly<Record<string, readonly string[]>>> {
+    const runs = [...new Set([...this.units.values()].map((unit) => unitHeader(unit)?.run ?? ''))];
+    return (await this.client.lists.step({ ...this.identity, leaseMs: this.leaseMs, acks: [], claims: [], runs })).cancelled;
+  }
+
+  /** Ends what it holds. `isNone`: what it writes is no result. */
+  async finish(ends: (id: string) => readonly MemberEnd[] = (id) => [[`done ${id}`]], isNone = false): Promise<void> {
     const acks = [...this.units].map(([slot, unit]) => {
       const header = unitHeader(unit) as NonNullable<ReturnType<typeof unitHeader>>;
       const body = { v: 1, ends: ends(header.id), worker: this.identity.worker, startedAt: 5, durationMs: 7 } as const;
       return { slot, header: `${header.attempt}|${header.run}|${header.id}`, kind: 'result', text: encodeResult(header, 'ended', body) } as const;
     });
     this.units.clear();
+    if (isNone) for (const { text } of acks) this.bench.forged.add(text);
     await this.client.lists.step({ ...this.identity, leaseMs: this.leaseMs, acks, claims: [], runs: [] });
   }
 }

@@ -11,6 +11,7 @@ local mine = ARGV[2]
 if mine ~= '' then
   local wanted, nonce = string.match(mine, '^(%d+)|(.*)$')
   wanted = tonumber(wanted)
+  if not held then return { 'gone' } end
   if epoch > wanted or (owner and epoch == wanted and owner ~= nonce) then return { 'fenced' } end
 elseif owner == ARGV[1] then
   mine = held
@@ -25,7 +26,10 @@ for at = 1, 4 do expire(KEYS[at], ARGV[3]) end
 return { 'acquired', mine, tonumber(last or 0) or 0, taken }
 `);
 
-/** KEYS coord, seq, queue, and of each shared part. ARGV fence, batch, expireMs or '', number of units, units, texts of shared parts. */
+/**
+ * KEYS coord, seq, queue, and of each shared part. ARGV fence, batch, expireMs or '', number of units, units, texts of shared parts,
+ * names of shared parts: these stand behind the number of the batch, so that whoever ends the run knows all that were ever stored.
+ */
 export const push = new Script(`${EXPIRE}${FENCE}
 local why = fence_refused(KEYS[1], ARGV[1])
 if why then return { why } end
@@ -39,8 +43,9 @@ for at = 4, #KEYS do
   expire(KEYS[at], ARGV[3])
 end
 if units > 0 then redis.call('RPUSH', KEYS[3], unpack(ARGV, 5, units + 4)) end
-redis.call('DEL', KEYS[2])
-redis.call('RPUSH', KEYS[2], ARGV[2])
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('LSET', KEYS[2], 0, ARGV[2]) else redis.call('RPUSH', KEYS[2], ARGV[2]) end
+local named = units + 4 + #KEYS - 3
+if #ARGV > named then redis.call('RPUSH', KEYS[2], unpack(ARGV, named + 1)) end
 expire(KEYS[2], ARGV[3])
 return { 'ok' }
 `);

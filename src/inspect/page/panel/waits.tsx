@@ -29,6 +29,13 @@ export function Waits({ waits, now, ask, onNode }: Props) {
 function OneWait({ wait, now, ask, onNode }: Omit<Props, 'waits'> & { readonly wait: Wait }) {
   const node = <button type="button" class="link node-link" onClick={() => onNode(wait.node, wait.kind === 'members' ? wait.group : undefined)}><Name text={wait.node} /></button>;
   switch (wait.kind) {
+    case 'units':
+      return (
+        <>
+          <p><Sign tone="waiting" /><span class="why">{count(wait.count, 'unit')} on the queue <Name text={wait.queue} class="mono" /></span><span class="when">{runningFor(now - wait.since)}</span></p>
+          {wait.reason !== undefined && <p class="because">{wait.reason}</p>}
+        </>
+      );
     case 'task':
       return <p><Sign tone="running" />{node}<span class="why">is running{wait.attempt > 1 ? `, attempt ${wait.attempt}` : ''}</span><span class="when">{runningFor(now - wait.since)}</span></p>;
     case 'members':
