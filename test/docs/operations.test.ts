@@ -62,7 +62,7 @@ async function useEverything(config: RedisConfig, name: string): Promise<void> {
     await store.post(`r-${name}`, 'hello');
     await store.remove(`c-${name}`);
     expect(await store.list()).toHaveLength(1);
-    await eventually('the lost worker is gone', async () => !(await lists.workers()).some(({ worker: id, alive }) => id === 'lost' && alive));
+    await eventually('the lost worker is gone', async () => !(await lists.workers()).some(({ worker: id, alive }) => id === 'lost' && alive), 20_000);
     await worker.drain();
   } finally {
     await worker.stop().catch(() => undefined);

@@ -31,7 +31,7 @@ export interface Choice {
     | 'plan' | 'again' | 'durable' | 'accept' | 'abort' | 'ended'
     | 'call' | 'execute' | 'reply' | 'late' | 'lose' | 'wait' | 'loseWait' | 'ghost'
     | 'work' | 'botch' | 'garbage' | 'dead' | 'flush' | 'undo' | 'rival'
-    | 'tick' | 'retry' | 'ready' | 'crash' | 'close';
+    | 'tick' | 'retry' | 'confirm' | 'ready' | 'crash' | 'close';
   readonly pick: number;
 }
 
@@ -81,8 +81,13 @@ export class CoordinatorWorld {
   /** How often each command was given. */
   readonly given = new Map<string, number>();
 
-  constructor(journalled: boolean, settings: Partial<CoordinatorSettings> = { batch: 3, window: 7 }) {
+  readonly #confirms: boolean;
+  #confirming = false;
+
+  /** `confirms`: the run's store says whose the run is. */
+  constructor(journalled: boolean, confirms = false, settings: Partial<CoordinatorSettings> = { batch: 3, window: 7 }) {
     this.#journalled = journalled;
+    this.#confirms = journalled && confirms;
     this.#settings = settings;
     this.lists = new MemoryLists(() => this.now, 200);
     this.#store = { lists: this.lists, keys: this.keys, now: () => this.now, publish: () => undefined };
@@ -93,7 +98,7 @@ export class CoordinatorWorld {
 
   #born(): State {
     this.#lives += 1;
-    const [state] = initialTransition(machine, { run: RUN, nonce: `n${this.#lives}`, journalled: this.#journalled, durable: this.durable, graph: true, settings: this.#settings }) as unknown as [State];
+    const [state] = initialTransition(machine, { run: RUN, nonce: `n${this.#lives}`, journalled: this.#journalled, confirms: this.#confirms, durable: this.durable, graph: true, settings: this.#settings }) as unknown as [State];
     return state;
   }
 
@@ -102,8 +107,9 @@ export class CoordinatorWorld {
     if (!this.#journalled || this.isOver) return;
     if (this.command !== undefined && this.command.reply === undefined && pick % 2 === 0) this.ghosts.push(this.command.command);
     if (this.wait !== undefined && !this.wait.done) this.ghosts.push(this.wait.command);
-    // Where the lists have lost the token, nothing tells a dead process's request for it from one of a newer process.
-    this.ghosts = this.ghosts.filter((ghost) => ghost.type !== 'ACQUIRE');
+    // Where no store says whose the run is, nothing tells a dead process's request for the token from one of a newer process.
+    if (!this.#confirms) this.ghosts = this.ghosts.filter((ghost) => ghost.type !== 'ACQUIRE');
+    this.#confirming = false;
     this.command = this.wait = undefined;
     this.retryArmed = this.tickArmed = false;
     this.#late = [];
@@ -204,6 +210,7 @@ export class CoordinatorWorld {
       case 'rival': return this.#takeOver();
       case 'tick': return this.tick(pick);
       case 'retry': return this.retry();
+      case 'confirm': return this.#confirm();
       case 'ready': return this.#ready(pick);
       case 'crash': return this.crash(pick);
       case 'close': return this.send({ type: 'CLOSE', how: 'ended' });
@@ -474,7 +481,7 @@ export class CoordinatorWorld {
   /** Ghosts of before would meet numbers that are used again: such a fault upon a fault is for the periodic audit. */
   #uncertain(): void {
     this.flushed = true;
-    this.ghosts = this.ghosts.filter((ghost) => ghost.type !== 'ACQUIRE' && (ghost.type !== 'TURN' || ghost.push === null));
+    this.ghosts = this.ghosts.filter((ghost) => (this.#confirms || ghost.type !== 'ACQUIRE') && (ghost.type !== 'TURN' || ghost.push === null));
     this.#taken = [...this.lists.list(this.keys.taken(RUN))];
     if (this.command !== undefined && this.command.reply === undefined && this.command.command.type === 'TURN') this.lose(1);
   }
@@ -498,6 +505,13 @@ export class CoordinatorWorld {
     this.send({ type: 'RETRY', at: this.now });
   }
 
+  /** The store takes a write of this process in, unless somebody else has opened the run. */
+  #confirm(): void {
+    if (!this.#confirming || this.rival) return;
+    this.#confirming = false;
+    this.send({ type: 'CONFIRMED' });
+  }
+
   /** An actor starts again: what it had in its hands is lost to it, and may be executed. */
   #ready(pick: number): void {
     const from = (['lists', 'results', 'timers'] as const)[pick % 3] ?? 'lists';
@@ -519,6 +533,7 @@ export class CoordinatorWorld {
     this.given.set(command.type, (this.given.get(command.type) ?? 0) + 1);
     if (actor === 'host') {
       if (command.type === 'DELIVER') this.#give(command);
+      if (command.type === 'CONFIRM') this.#confirming = true;
       if (command.type === 'FAIL') this.failure = command.error.code ?? command.error.message;
       return;
     }

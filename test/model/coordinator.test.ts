@@ -12,7 +12,7 @@ type Weights = readonly (readonly [Choice['what'], number])[];
 /** How often each thing happens, relative to the others. */
 const work: Weights = [
   ['plan', 8], ['again', 2], ['durable', 8], ['accept', 8], ['abort', 2], ['ended', 1],
-  ['call', 30], ['execute', 6], ['reply', 6], ['wait', 12], ['work', 24], ['tick', 6], ['retry', 12],
+  ['call', 30], ['execute', 6], ['reply', 6], ['wait', 12], ['work', 24], ['tick', 6], ['retry', 12], ['confirm', 6],
 ];
 const faults: Weights = [['lose', 3], ['loseWait', 2], ['ghost', 4], ['late', 3], ['garbage', 2], ['botch', 3], ['dead', 1], ['flush', 1], ['undo', 1], ['ready', 2], ['crash', 1]];
 
@@ -25,7 +25,7 @@ function choices(given: Weights, minLength = 60): fc.Arbitrary<readonly Choice[]
 function finish(world: CoordinatorWorld, isCalm = false): void {
   for (let left = 0; left < 400; left += 1) {
     if (world.isOver) world.fail('it has ended');
-    for (const what of ['ghost', 'late', 'retry', 'call'] as const) world.play({ what, pick: 0 });
+    for (const what of ['ghost', 'late', 'confirm', 'retry', 'call'] as const) world.play({ what, pick: 0 });
     world.play({ what: 'work', pick: 2 });
     world.play({ what: 'work', pick: 1 });
     world.play({ what: 'wait', pick: left });
@@ -40,8 +40,8 @@ function finish(world: CoordinatorWorld, isCalm = false): void {
 describe('the coordinator', () => {
   it('keeps every invariant with every event among faults, and ends what it has when they stop', { timeout: 600_000 }, () => {
     fc.assert(
-      fc.property(fc.boolean(), choices([...work, ...faults]), (journalled, list) => {
-        const world = new CoordinatorWorld(journalled);
+      fc.property(fc.boolean(), fc.boolean(), choices([...work, ...faults]), (journalled, confirms, list) => {
+        const world = new CoordinatorWorld(journalled, confirms);
         for (const one of list) world.play(one);
         finish(world);
         expect(world.isOver).toBe(false);
@@ -80,16 +80,17 @@ describe('the coordinator', () => {
 
   it('stops for good when another coordinator has the run', { timeout: 600_000 }, () => {
     fc.assert(
-      fc.property(choices([...work, ['lose', 2], ['loseWait', 1]], 20), (list) => {
-        const world = new CoordinatorWorld(true);
-        for (const one of [{ what: 'plan', pick: 0 } as const, { what: 'call', pick: 0 } as const, ...list]) world.play(one);
+      fc.property(fc.boolean(), choices([...work, ['lose', 2], ['loseWait', 1]], 20), (confirms, list) => {
+        const world = new CoordinatorWorld(true, confirms);
+        for (const one of [{ what: 'plan', pick: 0 }, { what: 'durable', pick: 1 }, { what: 'call', pick: 0 }, ...list] as const) world.play(one);
         world.play({ what: 'rival', pick: 0 });
         const taken = world.withoutResults();
         for (let left = 0; left < 60 && !world.isOver; left += 1) {
-          for (const what of ['plan', 'retry', 'call', 'wait', 'tick'] as const) if (!world.isOver) world.play({ what, pick: 0 });
+          for (const what of ['plan', 'retry', 'call', 'wait', 'tick', 'confirm'] as const) if (!world.isOver) world.play({ what, pick: 0 });
           world.makeDurable(world.revision);
         }
-        expect([world.state.value, world.failure], world.trail()).toEqual(['fenced', 'run/fenced']);
+        // Where the store can say whose the run is, it is asked, and never confirms.
+        expect([world.state.value, world.failure], world.trail()).toEqual(confirms ? ['confirm', undefined] : ['fenced', 'run/fenced']);
         expect(world.withoutResults()).toEqual(taken);
       }),
       { numRuns: numRuns / 2 },
