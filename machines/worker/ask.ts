@@ -68,8 +68,9 @@ function nextStep(draft: WorkerDraft): WorkerCall | undefined {
   const speaks = acks.length > 0;
   const claims = mayClaim(now) ? claimable(draft) : [];
   const claiming = claims.length > 0 && !now.empty && !now.soon;
-  if (!speaks && !claiming && now.at < beatAt(now)) return undefined;
+  if (!speaks && !claiming && !now.hinted && now.at < beatAt(now)) return undefined;
   now.soon = false;
+  now.hinted = false;
   return { kind: 'step', acks, claims, runs: [...runs] };
 }
 

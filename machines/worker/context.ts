@@ -89,6 +89,8 @@ export interface WorkerContext extends WorkerSettings {
   readonly unsure: boolean;
   /** A claim waits for the end of this turn: what came with the wait may be done by then. */
   readonly soon: boolean;
+  /** Somebody has said that a unit is not wanted any more: the next step tells whether that is so. */
+  readonly hinted: boolean;
   /** Blocking waits in a row that failed. */
   readonly waitFailures: number;
   /** Nothing is claimed before these times: by a step, by a wait. */
@@ -130,6 +132,7 @@ export function initialWorker(settings: WorkerSettings): WorkerContext {
     empty: false,
     unsure: false,
     soon: false,
+    hinted: false,
     waitFailures: 0,
     claimAt: 0,
     waitAt: 0,

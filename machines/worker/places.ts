@@ -9,7 +9,7 @@
  * 3. What is said of a unit is said again until the lists accept it or do not hold the unit any more.
  */
 import { headerOf, unitHeader } from '../../src/core/messages.ts';
-import type { Held, Outstanding } from './context.ts';
+import type { Held, Outstanding, Place } from './context.ts';
 import type { WorkerDraft } from './draft.ts';
 import type { SlotAck, StepAnswer, UnitEnd } from './events.ts';
 
@@ -52,12 +52,17 @@ function holdBack(draft: WorkerDraft): void {
 }
 
 /** Nobody wants these any more: `*`, a group's id or a unit's id. */
-export function cancelled(draft: WorkerDraft, run: string, entries: readonly string[]): void {
+function cancelled(draft: WorkerDraft, run: string, entries: readonly string[]): void {
   draft.places.forEach((held, slot) => {
-    if (held === null || held.run !== run || held.ack !== undefined || !entries.some((entry) => covers(entry, held.id))) return;
+    if (!isExecuted(held, run, entries)) return;
     draft.halt(slot);
     draft.put(slot, { ...held, ack: dropOf(slot, held) });
   });
+}
+
+/** Whether it is a unit in the making, and one of these. */
+export function isExecuted(held: Place, run: string, entries: readonly string[]): held is Held {
+  return held !== null && held.run === run && held.ack === undefined && entries.some((entry) => covers(entry, held.id));
 }
 
 function covers(entry: string, id: string): boolean {

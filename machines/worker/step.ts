@@ -11,7 +11,7 @@ import type { Outstanding, WorkerContext } from './context.ts';
 import { WorkerDraft, type WorkerStep } from './draft.ts';
 import type { WorkerActorName, WorkerEvent } from './events.ts';
 import { cutOff, idTaken } from './failures.ts';
-import { cancelled, compared, filled, finished, stepped } from './places.ts';
+import { compared, filled, finished, isExecuted, stepped } from './places.ts';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5000;
@@ -44,7 +44,9 @@ function apply(draft: WorkerDraft, event: WorkerEvent): void {
     case 'FINISHED':
       return finished(draft, event.ends);
     case 'CANCELLED':
-      return cancelled(draft, event.run, [event.entry]);
+      // Anyone may publish: it is a reason to ask, and no more.
+      now.hinted ||= draft.places.some((place) => isExecuted(place, event.run, [event.entry]));
+      return;
     case 'DUE':
       now.alarm = null;
       now.soon = false;

@@ -128,7 +128,8 @@ export function waitingLines(waitsFor: readonly WaitingFor[], queued: number, no
   const signal = waitsFor.find((one) => one.kind === 'signal');
   if (next !== undefined) lines.push(...next);
   else if (signal !== undefined) lines.push(`hint: a program gives the signal: run.signal('${signal.name}', value)`);
-  if (waitsFor.some((one) => one.kind === 'task' || one.kind === 'members')) lines.push('hint: a task that may never settle needs a time limit: task(id, fn, { timeout: 30_000 })');
+  if (waitsFor.some((one) => one.kind === 'units')) lines.push('hint: taskchart worker executes units; taskchart doctor says which workers live, and what is stranded');
+  else if (waitsFor.some((one) => one.kind === 'task' || one.kind === 'members')) lines.push('hint: a task that may never settle needs a time limit: task(id, fn, { timeout: 30_000 })');
   return lines;
 }
 

@@ -10,6 +10,7 @@ import { Executor } from './executor.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { markNotes } from './inspected.ts';
 import { Observers } from './observer.ts';
+import { Outbox } from './outbox.ts';
 import type { RemoteWait } from './remote/dispatch.ts';
 import type { Link, RemoteLink } from './remote/link.ts';
 import { Timers } from './timers.ts';
@@ -132,6 +133,17 @@ function executorFor(code: WorkflowCode, runId: string, attachment: Attachment, 
   attachment.leave = (how) => link?.leave(how);
   attachment.waitsFor = () => link?.opened?.waitsFor() ?? [];
   return machine;
+}
+
+/** For a run that had ended when it was restored: an earlier process of it may have died before it had cleared the lists. */
+export function attachLeaving(actor: AnyActorRef, code: WorkflowCode, recorder: EventSink): void {
+  const attachment = (actor as { [attached]?: Attachment })[attached];
+  const remote = attachment?.environment.remote as ((link: Link) => RemoteLink) | undefined;
+  if (attachment === undefined || remote === undefined) return;
+  const { environment, observers, runId = '' } = attachment;
+  const outbox = new Outbox(environment.clock, () => undefined, () => undefined);
+  const link = remote({ site: new Site(code, environment, observers, runId), groups: new GroupExecutor(code, environment), outbox, recorder, run: actor, executor: actor, failed: () => undefined });
+  attachment.leave = (how) => link.leave(how);
 }
 
 function unlinked({ workflow }: WorkflowCode): never {

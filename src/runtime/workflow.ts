@@ -13,7 +13,7 @@ import { WorkflowStep, type WorkflowOptions } from '../define/workflow.ts';
 import type { InputArguments, Step } from '../define/step.ts';
 import { createExecutionContextMachine, type ExecutionContext, type ExecutionContextMachine, type Plan, type RunLimits } from '../../machines/index.ts';
 import type { CheckpointStore, Clock, Environment, Random, RunOwner, RunWriter, StoredRun } from '../ports.ts';
-import { attach, createActors, recorded, type Attachment } from './actors.ts';
+import { attach, attachLeaving, createActors, recorded, type Attachment } from './actors.ts';
 import { WorkflowCode } from './code.ts';
 import { GroupExecutor } from './group-executor.ts';
 import { harmless, type Inspect } from './inspection.ts';
@@ -199,6 +199,7 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
   #record(run: ActorRun<O>, writer: RunWriter, store: CheckpointStore, options: StartOptions, start: RecordStart): void {
     const recorder = new Recorder(writer, options.record ?? 'journal', start, () => ({ checkpoint: run.capture(), revision: run.revision }), (error) => run.fail(error));
     const clock = options.clock ?? this.#environment.clock;
+    if (run.actor.getSnapshot().status !== 'active') attachLeaving(run.actor, this.#code, recorder);
     run.begin(recorder, new Mailbox(store, run.id, clock, start.posted, () => recorder.durablePost, (message, number) => run.receive(message, number)));
   }
 

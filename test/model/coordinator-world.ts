@@ -155,9 +155,9 @@ export class CoordinatorWorld {
     return [...own.filter((key) => lists.has(key)), ...['a', 'b'].flatMap((queue) => lists.list(keys.queue(queue)))];
   }
 
-  /** All lists but the two that a blocking wait moves results between: that has no fence. */
+  /** All lists but the two that a blocking wait moves results between, as that has no fence, and the marks that expire. */
   withoutResults(): unknown {
-    const moved = [this.keys.results(RUN), this.keys.taken(RUN)];
+    const moved = [this.keys.results(RUN), this.keys.taken(RUN), this.keys.cancelled(RUN)];
     return this.lists.keys().filter((key) => !moved.includes(key)).map((key) => [key, [...this.lists.list(key)]]);
   }
 

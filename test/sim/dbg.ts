@@ -5,7 +5,7 @@ const seed = Number(process.argv[2]);
 const plan = drawPlan(seed);
 const expected = [];
 for (const { id, flow, graph } of plan.runs) expected.push(await expectedOf(seed, id, flow, graph));
-const world: World | undefined = undefined;
+let world: World;
 const [from, to] = [Number(process.argv[3]), Number(process.argv[4])];
 world = new World(plan, expected, (line) => {
   const at = Number(line.split(' ')[0]);

@@ -10,12 +10,15 @@
  *    all calls on it; the next call opens another one.
  * 3. A connection on which no call is under way does not keep the process alive.
  * 4. The library prints nothing, and no object of ours shows a secret when it is printed.
+ * 5. An open connection belongs to one client at a time. One that is closed with nothing under way is kept for a while, for
+ *    the next client of this process with the same settings.
  */
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { createHash } from 'node:crypto';
 import type { RedisTarget, RedisTls } from '../../core/redis-config.ts';
 import type { TransportError } from '../../core/errors.ts';
 import { closedError, mutedError, timeoutError, transportError, unreachable } from './errors.ts';
+import { IdleLinks } from './idle-links.ts';
 import { RedisSettings } from './settings.ts';
 
 export type Reply = string | number | null | readonly Reply[];
@@ -93,6 +96,8 @@ export class Connection {
   /** One command. Rejects with TransportError. */
   async call(command: string, args: readonly Argument[], options: CallOptions = {}): Promise<Reply> {
     const link = await this.#open();
+    // It may be another client's by now.
+    if (this.#closed) throw closedError(this.#settings);
     return link.call(command, args, (options.timeoutMs ?? this.#limits.commandMs) + (options.waitsMs ?? 0));
   }
 
@@ -113,20 +118,20 @@ export class Connection {
    */
   async listen(channel: string, heard: (text: string) => void, lost: (error: TransportError) => void): Promise<void> {
     const link = await this.#open();
-    link.listen(channel, heard, lost);
-    await link.subscribe(channel, this.#limits.commandMs);
+    if (this.#closed) throw closedError(this.#settings);
+    await link.listen(channel, heard, lost, this.#limits.commandMs);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#left();
-    void this.#link?.then((link) => link.giveUp(closedError(this.#settings))).catch(() => undefined);
+    void this.#link?.then((link) => link.leave(closedError(this.#settings))).catch(() => undefined);
   }
 
   async #open(): Promise<Link> {
     if (this.#closed) throw closedError(this.#settings);
-    const link = (this.#link ??= openLink(this.#settings, this.#name, this.#limits));
+    const link = (this.#link ??= takeLink(this.#settings, this.#name, this.#limits));
     try {
       const opened = await link;
       if (opened.lost === undefined) return opened;
@@ -140,19 +145,38 @@ export class Connection {
   }
 }
 
+const idle = new IdleLinks<Link>();
+
+/** Invariant 5. */
+async function takeLink(settings: RedisSettings, name: string, limits: ClientLimits): Promise<Link> {
+  return idle.take(kindOf(settings, name)) ?? (await openLink(settings, name, limits));
+}
+
+function kindOf({ key }: RedisSettings, name: string): string {
+  return `${key} ${name}`;
+}
+
 /** An ioredis client from its greeting to its end. */
 class Link {
   readonly #client: Redis | Cluster;
   readonly #settings: RedisSettings;
+  readonly #kind: string;
   readonly #pending = new Set<(error: TransportError) => void>();
+  /** The channel that it is subscribed to. */
+  #channel: string | undefined;
+  #heard: ((text: string) => void) | undefined;
   #onLost: ((error: TransportError) => void) | undefined;
   /** Why it was given up. */
   lost: TransportError | undefined;
 
-  constructor(client: Redis | Cluster, settings: RedisSettings) {
+  constructor(client: Redis | Cluster, settings: RedisSettings, name: string) {
     this.#client = client;
     this.#settings = settings;
+    this.#kind = kindOf(settings, name);
     client.on('end', () => this.giveUp(unreachable(settings, 'the connection was lost')));
+    client.on('message', (from: string, text: string) => {
+      if (from === this.#channel && this.lost === undefined) this.#heard?.(text);
+    });
     if (isCluster(client)) client.on('+node', unrefWhenConnected);
     for (const node of nodesOf(client)) unrefWhenConnected(node);
   }
@@ -161,20 +185,35 @@ class Link {
     return this.#within(deadlineMs, command, () => this.#client.call(command, ...args));
   }
 
-  subscribe(channel: string, deadlineMs: number): Promise<Reply> {
-    return this.#within(deadlineMs, 'SUBSCRIBE', () => this.#client.subscribe(channel));
+  async listen(channel: string, heard: (text: string) => void, lost: (error: TransportError) => void, deadlineMs: number): Promise<void> {
+    this.#heard = heard;
+    this.#onLost = lost;
+    if (this.#channel === channel) return;
+    this.#channel = channel;
+    try {
+      await this.#within(deadlineMs, 'SUBSCRIBE', () => this.#client.subscribe(channel));
+    } catch (thrown) {
+      this.#channel = undefined;
+      throw thrown;
+    }
   }
 
-  listen(channel: string, heard: (text: string) => void, lost: (error: TransportError) => void): void {
-    this.#onLost = lost;
-    this.#client.on('message', (from: string, text: string) => {
-      if (from === channel && this.lost === undefined) heard(text);
-    });
+  /** Its owner does not need it any more. */
+  leave(reason: TransportError): void {
+    if (this.lost !== undefined || this.#pending.size > 0) return this.giveUp(reason);
+    this.#heard = undefined;
+    this.#onLost = undefined;
+    idle.keep(this.#kind, this);
+  }
+
+  discard(): void {
+    this.giveUp(closedError(this.#settings));
   }
 
   giveUp(reason: TransportError): void {
     if (this.lost !== undefined) return;
     this.lost = reason;
+    idle.forget(this.#kind, this);
     const [pending, onLost] = [[...this.#pending], this.#onLost];
     this.#pending.clear();
     end(this.#client);
@@ -228,7 +267,7 @@ async function openLink(settings: RedisSettings, name: string, { connectMs, comm
     await Promise.race([client.connect(), tooLate]);
     // The greeting may have failed in part: another database than the one that was asked for must not be written to.
     if (first !== undefined && !isCluster(client)) throw first;
-    return new Link(client, settings);
+    return new Link(client, settings, name);
   } catch (thrown) {
     end(client);
     throw transportError((thrown as Error).name === 'TransportError' ? thrown : (first ?? thrown), settings);

@@ -51,6 +51,7 @@ const phrases: readonly (readonly [words: RegExp, meaning: Meaning])[] = [
   [/invalid password|without any password configured|AUTH.*(?:failed|incorrect)/i, replies['WRONGPASS'] as Meaning],
   [/max number of clients reached/i, { code: 'transport/unreachable', retryable: true, says: 'has as many connections as it takes', hint: 'Raise maxclients on the server, or look for connections that nobody closes.' }],
   [/DB index is out of range|SELECT is not allowed/i, { code: 'transport/failed', retryable: false, says: 'has no database of that number', hint: 'Leave db out: 0 is there always, and the only one in a cluster.' }],
+  [/can't run this command or subcommand|can't access at least one of the keys/i, replies['NOPERM'] as Meaning],
   [/unknown command|unknown subcommand/i, { code: 'transport/failed', retryable: false, says: 'does not know a command that is needed', hint: 'taskchart needs Redis 6.2 or later, or Valkey. Managed services and proxies may lack commands.' }],
 ];
 
