@@ -94,7 +94,9 @@ const guards = {
   /** The token is not there any more. */
   isForgotten: ({ context, event }: Given) => event.type === 'REFUSED' && context.confirms,
   isRefusedAtEnd: ({ context, event }: Given) => event.type === 'REFUSED' && context.closing,
-  isFencedAtEnd: ({ context, event }: Given) => event.type === 'REFUSED' && event.status === 'fenced' && context.closing,
+  isFencedAtEnd: ({ context, event }: Given) => event.type === 'REFUSED' && event.status === 'fenced' && context.closing && !context.confirms,
+  /** A run that has ended durably has no other owner: whoever has the token now has been overtaken. */
+  isDisturbedAtEnd: ({ context, event }: Given) => event.type === 'REFUSED' && event.status === 'fenced' && context.closing && context.confirms,
   isClosing: ({ context }: Given) => context.closing,
   /** What is in the lists stays for whoever resumes the run. */
   leaves: ({ context, event }: Given) => event.type === 'CLOSE' && event.how === 'left' && context.journalled,
@@ -173,6 +175,7 @@ const anywhere = {
   REFUSED: [
     stale,
     { guard: 'isFencedAtEnd', target: '.closed' },
+    { guard: 'isDisturbedAtEnd', target: '.acquire', actions: ['doubtAll', 'forgetTheToken'] },
     { guard: 'isFenced', target: '.fenced' },
     { guard: 'isInDoubt', target: '.confirm', actions: 'doubtAll' },
     { target: '.reconnect', actions: 'noteGone' },
@@ -239,6 +242,7 @@ const states = {
       ],
       REFUSED: [
         stale,
+        { guard: 'isDisturbedAtEnd', target: 'acquire', reenter: true, actions: ['doubtAll', 'forgetTheToken'] },
         { guard: 'isRefusedAtEnd', target: 'closed' },
         { guard: 'isFenced', target: 'fenced' },
         { guard: 'isForgotten', target: 'confirm', actions: 'doubtAll' },

@@ -22,7 +22,8 @@ export function end(draft: Draft): void {
     return draft.command({ type: 'CANCEL', run, fence: draft.fence, entries: ['*'], queues, forMs: settings.cancelMs });
   }
   const shared = [...entries(now.shared)].map(([id]) => String(id));
-  draft.command({ type: 'RELEASE', run, fence: draft.fence, queues, shared: now.graph.wanted ? [...shared, 'graph'] : shared });
+  // Where nothing was ever uncertain, nothing is left in the queues by now: to look through them takes the longer the more others have there.
+  draft.command({ type: 'RELEASE', run, fence: draft.fence, queues: now.resets === 0 ? [] : queues, shared: now.graph.wanted ? [...shared, 'graph'] : shared });
 }
 
 export function answered({ now }: Draft): void {

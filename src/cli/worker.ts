@@ -55,17 +55,19 @@ async function work(files: readonly string[], given: RedisFlags & WorkerFlags, h
   const worker = asUsage(() => new TaskWorker({ queue, concurrency, id, leaseMs: lease, drainMs: drain, deliveries, logger: jsonLines(host) }));
   // Held up to here.
   finder.keep();
+  const { tasks, workflows } = worker.status();
+  if (tasks.length + workflows.length === 0) throw new UsageError(`${files.map((file) => cut(file, 200)).join(', ')} ${files.length === 1 ? 'defines' : 'define'} no workflow and no task`);
   const health = healthPort === undefined ? undefined : await serveHealth(healthPort, () => worker.status());
   try {
     await host.write(banner(worker.status(), config.namespace, health?.port));
-    return await serve(worker, files, host);
+    return await serve(worker, host);
   } finally {
     health?.close();
     await queue.close();
   }
 }
 
-async function serve(worker: TaskWorker, files: readonly string[], host: Host): Promise<number> {
+async function serve(worker: TaskWorker, host: Host): Promise<number> {
   const { process } = host;
   let heard = 0;
   const onSignal = (): void => {
@@ -77,21 +79,13 @@ async function serve(worker: TaskWorker, files: readonly string[], host: Host): 
   };
   for (const signal of signals) process.on(signal, onSignal);
   try {
-    await started(worker, files);
+    // What keeps it from ever working is told by how it ends.
+    await worker.start().catch(() => undefined);
     const verdict = await worker.ended;
     if (verdict.kind === 'taken') return ID_TAKEN;
     return verdict.kind === 'drained' ? exitCodes.ok : exitCodes.failed;
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
-  }
-}
-
-/** What keeps it from ever working is in the log, and told by how it ends, but for modules without a task. */
-async function started(worker: TaskWorker, files: readonly string[]): Promise<void> {
-  try {
-    await worker.start();
-  } catch (thrown) {
-    if (isTaskchartError(thrown) && thrown.code === 'worker/no-tasks') throw new UsageError(`${files.map((file) => cut(file, 200)).join(', ')} ${files.length === 1 ? 'defines' : 'define'} no workflow and no task`);
   }
 }
 

@@ -57,13 +57,15 @@ export class GroupExecutor {
     return { transport: connect(settings), queue, startTimeoutMs };
   }
 
-  /** The places of all `redis` groups in the graph. */
-  remotePlaces(): readonly Transport[] {
-    const places = new Map<string, Transport>();
+  /** Where the `redis` groups of the graph are executed: each place once, with all the queues that they name there. */
+  remotePlaces(): readonly { readonly transport: Transport; readonly queues: readonly string[] }[] {
+    const places = new Map<string, { readonly transport: Transport; readonly queues: string[] }>();
     for (const node of this.#groups()) {
       if (node.execution.backend !== 'redis') continue;
-      const { transport } = this.remote(node.id);
-      places.set(transport.key, transport);
+      const { transport, queue } = this.remote(node.id);
+      const known = places.get(transport.key);
+      if (known === undefined) places.set(transport.key, { transport, queues: [queue] });
+      else known.queues.push(queue);
     }
     return [...places.values()];
   }

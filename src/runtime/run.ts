@@ -60,9 +60,13 @@ export class ActorRun<O> implements Run<O> {
   #seq: number;
   #recorder: Recorder | undefined;
   #mailbox: Mailbox | undefined;
+  /** Whether its store has the run's end, by whoever wrote it. */
+  #isOverThere: (() => Promise<boolean>) | undefined;
   /** Settles when the run has its store, or has failed to get it. */
   #opening: Promise<void> | undefined;
   #over = false;
+  /** Why it could not go on here. */
+  #problem: unknown;
   #resolve: (output: O) => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
@@ -83,9 +87,10 @@ export class ActorRun<O> implements Run<O> {
   }
 
   /** Starts the actor; with a recorder, what it accepts is recorded from its first event on. */
-  begin(recorder?: Recorder, mailbox?: Mailbox): void {
+  begin(recorder?: Recorder, mailbox?: Mailbox, isOverThere?: () => Promise<boolean>): void {
     this.#recorder = recorder;
     this.#mailbox = mailbox;
+    this.#isOverThere = isOverThere;
     this.#attachment.recorder = recorder;
     this.actor.start();
     void mailbox?.look();
@@ -100,6 +105,7 @@ export class ActorRun<O> implements Run<O> {
   fail(error: unknown): void {
     this.#mailbox?.close();
     this.#end(error);
+    this.#problem = error;
     this.actor.stop();
     void this.#recorder?.abandon();
   }
@@ -233,11 +239,11 @@ export class ActorRun<O> implements Run<O> {
       if (early) await this.#recorder?.abandon();
       else await this.#recorder?.finish();
     } catch (thrown) {
-      await this.#leaving('left');
+      await this.#leaving(await this.#leftAs(thrown));
       this.#end(thrown);
       return;
     }
-    const leaving = this.#leaving((snapshot.context?.verdict ?? null) === null ? 'left' : 'ended');
+    const leaving = this.#leaving((snapshot.context?.verdict ?? null) === null ? await this.#leftAs(this.#problem) : 'ended');
     if (leaving !== undefined) await leaving;
     const problem = early ? stopped(this.id, this.#code.workflow) : error;
     if (problem !== undefined) this.#end(problem);
@@ -246,6 +252,12 @@ export class ActorRun<O> implements Run<O> {
       this.#tell('run.completed');
       this.#resolve(snapshot.output as O);
     }
+  }
+
+  /** Whoever was overtaken by an owner that has ended the run meanwhile may have put something into the lists after that: it goes with the run. */
+  async #leftAs(problem: unknown): Promise<'ended' | 'left'> {
+    if (!isTaskchartError(problem) || problem.code !== 'checkpoint/conflict') return 'left';
+    return (await this.#isOverThere?.().catch(() => false)) === true ? 'ended' : 'left';
   }
 
   /** What is left in Redis is removed before the result is told, unless Redis takes too long: then it is done behind it. */

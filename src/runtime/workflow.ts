@@ -200,7 +200,10 @@ export class WorkflowRunner<I, O> implements Runnable<I, O> {
     const recorder = new Recorder(writer, options.record ?? 'journal', start, () => ({ checkpoint: run.capture(), revision: run.revision }), (error) => run.fail(error));
     const clock = options.clock ?? this.#environment.clock;
     if (run.actor.getSnapshot().status !== 'active') attachLeaving(run.actor, this.#code, recorder);
-    run.begin(recorder, new Mailbox(store, run.id, clock, start.posted, () => recorder.durablePost, (message, number) => run.receive(message, number)));
+    run.begin(recorder, new Mailbox(store, run.id, clock, start.posted, () => recorder.durablePost, (message, number) => run.receive(message, number)), async () => {
+      const stored = await store.load(run.id);
+      return stored !== undefined && contextIn(parseCheckpoint(stored.checkpoint)).verdict !== null;
+    });
   }
 
   #owner(options: StartOptions): RunOwner {

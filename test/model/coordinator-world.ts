@@ -29,7 +29,7 @@ type Command = ListsCommand | WaitCommand | TimersCommand | HostCommand;
 export interface Choice {
   readonly what:
     | 'plan' | 'again' | 'durable' | 'accept' | 'abort' | 'ended'
-    | 'call' | 'execute' | 'reply' | 'late' | 'lose' | 'wait' | 'loseWait' | 'ghost'
+    | 'call' | 'execute' | 'reply' | 'late' | 'lose' | 'serve' | 'wait' | 'loseWait' | 'ghost'
     | 'work' | 'botch' | 'garbage' | 'dead' | 'flush' | 'undo' | 'rival'
     | 'tick' | 'retry' | 'confirm' | 'ready' | 'crash' | 'close';
   readonly pick: number;
@@ -198,6 +198,7 @@ export class CoordinatorWorld {
       case 'reply': return this.reply();
       case 'late': return this.#replyLate(pick);
       case 'lose': return this.lose(pick);
+      case 'serve': return this.#serve();
       case 'wait': return this.endWait(pick);
       case 'loseWait': return this.loseWait();
       case 'ghost': return this.#haunt(pick);
@@ -341,6 +342,14 @@ export class CoordinatorWorld {
     this.command = undefined;
     if (reply === undefined && pick % 2 === 0) this.ghosts.push(command);
     this.send({ type: 'LOST', from: 'lists', number: command.number, at: this.now, error: { name: 'E', message: 'cut' }, retryable: true, random: 0.5 });
+  }
+
+  /** The server has a result for the blocking wait; its reply is on the way. */
+  #serve(): void {
+    if (this.wait === undefined || this.wait.done) return;
+    const text = this.#moveResult();
+    if (text !== undefined) Object.assign(this.wait, { text, done: true });
+    this.check();
   }
 
   endWait(pick: number): void {

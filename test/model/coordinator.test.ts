@@ -12,7 +12,7 @@ type Weights = readonly (readonly [Choice['what'], number])[];
 /** How often each thing happens, relative to the others. */
 const work: Weights = [
   ['plan', 8], ['again', 2], ['durable', 8], ['accept', 8], ['abort', 2], ['ended', 1],
-  ['call', 30], ['execute', 6], ['reply', 6], ['wait', 12], ['work', 24], ['tick', 6], ['retry', 12], ['confirm', 6],
+  ['call', 30], ['execute', 6], ['reply', 6], ['serve', 6], ['wait', 12], ['work', 24], ['tick', 6], ['retry', 12], ['confirm', 6],
 ];
 const faults: Weights = [['lose', 3], ['loseWait', 2], ['ghost', 4], ['late', 3], ['garbage', 2], ['botch', 3], ['dead', 1], ['flush', 1], ['undo', 1], ['ready', 2], ['crash', 1]];
 
@@ -167,6 +167,23 @@ describe('the chart', () => {
     expect([...problems]).toEqual([]);
     const reached = new Set(steps.map(({ nextState }) => at(nextState)));
     for (const name of ['idle', 'acquire', 'replay', 'audit', 'working.dispatch', 'working.collect', 'reconnect', 'ending', 'fenced', 'failed', 'closed']) expect(reached, `of ${steps.length} steps`).toContain(name);
+  });
+
+  it('reads everything again when a page does not begin with the last element of the one before', () => {
+    const at = (state: State) => stamp(state);
+    const page = (state: State, ...ids: string[]): CoordinatorEvent => ({ type: 'READ', ...at(state), arrivals: ids.map((id) => ({ header: `R|${id}|1` })) });
+    const send = (state: State, event: CoordinatorEvent): State => (transition(machine, state, event) as unknown as [State])[0];
+    let [state] = initialTransition(machine, { ...input, settings: { batch: 3 }, durable: 1 }) as unknown as [State];
+    state = send(state, eventsOf(state)[0] as CoordinatorEvent);
+    state = send(state, { type: 'ACQUIRED', ...at(state), fence: { epoch: 2, nonce: 'n' }, seq: 9, held: 6 });
+    state = send(state, page(state, '1.0.0', '1.1.0', '1.2.0'));
+    expect([state.value, state.context.held]).toEqual(['replay', 3]);
+    expect(send(state, page(state, '1.2.0', '1.3.0')).context.held).toBe(4);
+    // A trim of before was executed meanwhile.
+    state = send(state, page(state, '1.4.0', '1.5.0'));
+    expect([state.value, state.context.held, state.context.taken.size]).toEqual(['replay', 0, 0]);
+    state = send(state, page(state, '1.4.0'));
+    expect([state.value, state.context.held]).toEqual(['audit', 1]);
   });
 
   it('comes to the same places by their shortest paths through JSON and a restore before each event', { timeout: 120_000 }, () => {

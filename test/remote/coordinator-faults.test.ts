@@ -158,6 +158,42 @@ describe('a result that a dying connection has moved', () => {
   });
 });
 
+describe('a blocking wait that was lost', () => {
+  it('is begun again: results come at once as before', async () => {
+    const run = bench.run();
+    run.plan(1, [0, 1]);
+    await bench.pass(0);
+    const worker = await bench.worker('w1', { slots: 1 }).register();
+    for (const ids of [['1.0.0'], ['1.0.0', '1.1.0']]) {
+      run.client.cut();
+      await bench.pass(500);
+      await worker.claim();
+      await worker.finish();
+      await bench.pass(0);
+      expect(run.ids()).toEqual(ids);
+    }
+  });
+
+  it('leaves nothing in the lists that is never trimmed, also where nobody wants what it moved', async () => {
+    const run = bench.run();
+    run.plan(1, [0, 1]);
+    await bench.pass(0);
+    const workers = await Promise.all(['w1', 'w2'].map((name) => bench.worker(name, { slots: 1 }).register()));
+    for (const worker of workers) await worker.claim();
+    run.client.cut({ zombies: true });
+    await bench.pass(500);
+    run.abort([], [[1, 0, 0]]);
+    await bench.pass(0);
+    for (const worker of workers) {
+      await worker.finish();
+      await bench.pass(0);
+    }
+    expect([run.takenIds(), run.ids()]).toEqual([['1.0.0', '1.1.0'], ['1.1.0']]);
+    for (let ticks = 0; ticks < 4; ticks += 1) await bench.pass(5000);
+    expect(run.taken).toEqual([]);
+  });
+});
+
 describe('lists that were lost', () => {
   it('are filled again after everything was removed: units, shared parts, graph, token', async () => {
     const graph = { format: 'taskchart/graph', version: 1, workflow: 'flow', root: 'a', nodes: { a: { kind: 'task', id: 'a' } } } as never;

@@ -426,10 +426,13 @@ describe('the end', () => {
     await worker.claim(2);
     await bench.pass(0);
     run.isReleased = true;
+    const heard: string[] = [];
+    bench.server.connect().signals.subscribe((text) => void heard.push(text));
     const closing = run.coordinator.close('ended');
     expect(run.coordinator.close('left')).toBe(closing);
     await closing;
     expect(bench.keys()).toEqual([]);
+    expect(heard).toEqual(['C|r1|*']);
     // What is still executed is told to stop, and what comes of it is dropped.
     expect(await worker.cancelled()).toEqual({ r1: ['*'] });
     await worker.finish();

@@ -71,7 +71,7 @@ export class Ledger {
   #fences = new Map<string, string>();
   /** Slots that were stranded at some time, and units that are in two places for that reason. */
   readonly #stranded = new Set<string>();
-  readonly #doubled = new Set<string>();
+  readonly doubled = new Set<string>();
 
   constructor(host: LedgerHost) {
     this.#host = host;
@@ -101,15 +101,17 @@ export class Ledger {
     this.#read();
     for (const [unit, place] of this.#places) {
       const was = before.get(unit);
-      if ((was?.text === place.text && was.key === place.key) || this.#doubled.has(unit)) continue;
+      if (was?.text === place.text && was.key === place.key) continue;
+      if (this.doubled.has(unit)) continue;
       if (was === undefined) this.#appeared(call, place);
       else this.#moved(call, was, place);
       if (place.where === 'slot') this.#entered(unit, place);
-      if (place.where === 'results' || place.where === 'taken') this.results.add(unit);
       this.#fenced(call, place.run, held);
     }
     for (const [unit, was] of before) {
-      if (this.#places.has(unit) || this.#doubled.has(unit)) continue;
+      if (this.#places.has(unit) || this.doubled.has(unit)) continue;
+      // Without a journal, and without a coordinator, its keys live for a time only.
+      if (this.#host.isOver(was.run) === undefined && !this.#fences.has(was.run)) continue;
       this.#gone(call, was);
       this.#fenced(call, was.run, held);
     }
@@ -154,8 +156,9 @@ export class Ledger {
         }
         const unit = `${parsed.run} ${parsed.id}`;
         const other = places.get(unit);
+        if (where === 'results' || where === 'taken') this.results.add(unit);
         if (other === undefined) places.set(unit, { where, key, text, ...parsed });
-        else if (this.#stranded.has(key) || this.#stranded.has(other.key)) this.#doubled.add(unit);
+        else if (this.#stranded.has(key) || this.#stranded.has(other.key)) this.doubled.add(unit);
         else say(`unit ${unit} is in ${other.key} and in ${key}`);
       }
     }
@@ -255,8 +258,6 @@ export class Ledger {
 
   #gone(call: SimulatedCall, was: Place): void {
     const say = (why: string): void => this.#host.say(`unit ${was.run} ${was.id} has gone from ${was.key} by ${call.name}: ${why}`);
-    // A run without a coordinator wants nothing; without a journal its keys live for a time only.
-    if (this.#host.isOver(was.run) === undefined && !this.#fences.has(was.run)) return;
     switch (`${was.where} ${call.name}`) {
       case 'taken trim':
         if (this.#stateOf(was) !== 'over' && this.#isJournalled(was)) say(`the durable run still waits for it`);

@@ -261,7 +261,11 @@ export class World {
 
   #restart(lost: number, downMs: number): void {
     this.#disturbed.add('*');
-    if (lost > 0) this.losses += 1;
+    if (lost > 0) {
+      this.losses += 1;
+      // What had been cleared may be back, and nobody knows of it.
+      for (const run of this.runs) if (run.told !== undefined || run.oracle?.isOver === true) run.isLeft = true;
+    }
     this.server.stop();
     this.downUntil = this.kernel.now + downMs;
     const start = (): void => {

@@ -126,7 +126,7 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#left();
-    void this.#link?.then((link) => link.leave(closedError(this.#settings))).catch(() => undefined);
+    void this.#link?.then((link) => link.leave()).catch(() => undefined);
   }
 
   async #open(): Promise<Link> {
@@ -199,15 +199,15 @@ class Link {
   }
 
   /** Its owner does not need it any more. */
-  leave(reason: TransportError): void {
-    if (this.lost !== undefined || this.#pending.size > 0) return this.giveUp(reason);
+  leave(): void {
+    if (this.lost !== undefined || this.#pending.size > 0) return this.discard();
     this.#heard = undefined;
     this.#onLost = undefined;
     idle.keep(this.#kind, this);
   }
 
   discard(): void {
-    this.giveUp(closedError(this.#settings));
+    if (this.lost === undefined) this.giveUp(closedError(this.#settings));
   }
 
   giveUp(reason: TransportError): void {

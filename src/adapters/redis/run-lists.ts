@@ -121,11 +121,11 @@ export class RunLists {
   }
 
   async release({ run, fence, queues, shared }: RequestOf<'release'>): ReplyOf<'release'> {
-    const purged = await this.#purge(run, fence, ['*'], queues);
-    if (purged.status !== 'ok') return purged;
     const { coordinator, sequence, results, taken, cancelled } = this.#keys;
     // Only the holder of the fence adds to them, and that is checked again by the script.
-    const stored = textsOf('LRANGE', await this.#client.commands.call('LRANGE', [sequence(run), 1, -1]));
+    const [purged, listed] = await Promise.all([this.#purge(run, fence, ['*'], queues), this.#client.commands.call('LRANGE', [sequence(run), 1, -1])]);
+    if (purged.status !== 'ok') return purged;
+    const stored = textsOf('LRANGE', listed);
     const names = new Set([...shared, ...stored, ...(this.#expiring.get(run)?.shared ?? [])]);
     const keys = [coordinator(run), sequence(run), results(run), taken(run), cancelled(run), ...[...names].map((name) => this.#keys.shared(run, name))];
     const released = await this.#done('release', scripts.release, keys, [fenceText(fence)]);

@@ -8,12 +8,12 @@
  * 2. Nothing that comes out of a list is trusted: what cannot be decoded is passed on as its header alone.
  * 3. A stopped actor says nothing more and holds no timer.
  */
-import { fromCallback } from 'xstate';
-import { reviveError, serializeError, TransportError } from '../../core/errors.ts';
+import { fromCallback, type AnyActorRef } from 'xstate';
+import { InvariantError, reviveError, serializeError, TransportError } from '../../core/errors.ts';
 import type { Graph } from '../../core/graph.ts';
 import { decodeResult, parseUnitId, resultHeader } from '../../core/messages.ts';
 import type { Arrival, CoordinatorEvent, HostCommand, ListsCommand, ListsEvent, TimersCommand, WaitCommand } from '../../../machines/index.ts';
-import type { Clock, Logger, Random, Refused, TaskLists } from '../../ports.ts';
+import type { Logger, Random, Refused, TaskLists } from '../../ports.ts';
 import type { DispatchHost } from './dispatch.ts';
 import { pushRequest } from './push-request.ts';
 
@@ -32,12 +32,27 @@ type Answer = Unstamped<ListsEvent>;
 type CommandOf<T extends ListsCommand['type']> = Extract<ListsCommand, { readonly type: T }>;
 type Send = (event: CoordinatorEvent) => void;
 
-export function coordinatorActors(io: CoordinatorIo) {
-  return { lists: listsActor(io), results: resultsActor(io), timers: timersActor(io.clock), host: hostActor(io) };
+/** By the actor of the coordinator. Making a machine costs more than many a run, so all coordinators share one. */
+const owners = new WeakMap<AnyActorRef, CoordinatorIo>();
+
+/** Before the coordinator is started. */
+export function equip(coordinator: AnyActorRef, io: CoordinatorIo): void {
+  owners.set(coordinator, io);
 }
 
-function listsActor(io: CoordinatorIo) {
-  return fromCallback<ListsCommand>(({ sendBack, receive }) => {
+function ioOf({ _parent: coordinator }: AnyActorRef): CoordinatorIo {
+  const io = coordinator && owners.get(coordinator);
+  if (io === undefined) throw new InvariantError('invariant/broken', 'a coordinator was started that was not equipped');
+  return io;
+}
+
+export function coordinatorActors() {
+  return { lists: listsActor(), results: resultsActor(), timers: timersActor(), host: hostActor() };
+}
+
+function listsActor() {
+  return fromCallback<ListsCommand>(({ self, sendBack, receive }) => {
+    const io = ioOf(self);
     const send = whileOpen(sendBack as Send);
     receive((command) => {
       const { number } = command;
@@ -51,8 +66,9 @@ function listsActor(io: CoordinatorIo) {
   });
 }
 
-function resultsActor(io: CoordinatorIo) {
-  return fromCallback<WaitCommand>(({ sendBack, receive }) => {
+function resultsActor() {
+  return fromCallback<WaitCommand>(({ self, sendBack, receive }) => {
+    const io = ioOf(self);
     const send = whileOpen(sendBack as Send);
     receive(({ number, run, timeoutMs }) => {
       io.lists.waitResult({ run, timeoutMs }).then(
@@ -66,8 +82,9 @@ function resultsActor(io: CoordinatorIo) {
 }
 
 /** The tick alone does not keep the process alive. */
-function timersActor(clock: Clock) {
-  return fromCallback<TimersCommand>(({ sendBack, receive }) => {
+function timersActor() {
+  return fromCallback<TimersCommand>(({ self, sendBack, receive }) => {
+    const { clock } = ioOf(self);
     const send = whileOpen(sendBack as Send);
     const armed = new Map<string, () => void>();
     const arm = (type: 'TICK' | 'RETRY' | 'GAVE_UP', delayMs: number | undefined): void => {
@@ -88,8 +105,9 @@ function timersActor(clock: Clock) {
   });
 }
 
-function hostActor({ host, clock }: CoordinatorIo) {
-  return fromCallback<HostCommand>(({ sendBack, receive }) => {
+function hostActor() {
+  return fromCallback<HostCommand>(({ self, sendBack, receive }) => {
+    const { host, clock } = ioOf(self);
     const send = whileOpen(sendBack as Send);
     receive((command) => {
       if (command.type === 'DELIVER') host.deliver(command.delivery, command.results);

@@ -14,7 +14,7 @@ import type { Graph } from '../../core/graph.ts';
 import { decodeHint, parseUnitId } from '../../core/messages.ts';
 import { Vec, createCoordinatorMachine, unitsWaiting, type CoordinatorEvent, type CoordinatorMachine, type CoordinatorSettings, type UnitRef } from '../../../machines/index.ts';
 import type { Environment, Logger, Transport } from '../../ports.ts';
-import { coordinatorActors } from './coordinator-actors.ts';
+import { coordinatorActors, equip } from './coordinator-actors.ts';
 import type { DispatchHost, Dispatcher, PlannedGroup, PlannedUnit, RemoteWait } from './dispatch.ts';
 
 export interface CoordinatorOptions {
@@ -38,6 +38,9 @@ export interface CoordinatorOptions {
   readonly parent?: AnyActorRef | undefined;
 }
 
+let machine: CoordinatorMachine | undefined;
+const machineOfAll = (): CoordinatorMachine => (machine ??= createCoordinatorMachine().provide({ actors: coordinatorActors() }));
+
 interface Plan {
   readonly revision: number;
   readonly groups: Map<number, PlannedGroup>;
@@ -56,12 +59,12 @@ export class RedisCoordinator implements Dispatcher {
     const { run, journalled, durable, graph, transport, environment, host, queues, settings, logger, parent } = options;
     const { clock, random } = environment;
     this.#options = options;
-    const machine = createCoordinatorMachine().provide({ actors: coordinatorActors({ lists: transport.lists, clock, random, host, graph, logger }) });
-    this.#actor = createActor(machine, {
+    this.#actor = createActor(machineOfAll(), {
       id: 'coordinator',
       input: { run, nonce: nonceOf(environment), journalled, confirms: journalled && host.confirm !== undefined, durable, graph: graph !== undefined, queues, settings },
       ...(parent !== undefined && { parent: silent(parent) }),
     });
+    equip(this.#actor, { lists: transport.lists, clock, random, host, graph, logger });
     this.#over = new Promise((resolve) => {
       const leave = (): void => resolve(this.#leave());
       this.#actor.subscribe({

@@ -134,9 +134,9 @@ export class RemoteGroups {
     await Promise.all(open.map((coordinator) => coordinator.close(how)));
   }
 
-  /** Sees to it that a run that was resumed leaves nothing behind, also where no group was open any more. */
+  /** Sees to it that a run that was resumed leaves nothing behind, also in places where no group was open any more. */
   reach(): void {
-    for (const place of this.#run.groups.remotePlaces()) this.#coordinatorAt(place);
+    for (const { transport } of this.#run.groups.remotePlaces()) this.#coordinatorAt(transport);
   }
 
   #groupOf(id: number, node: NodeId, given: { readonly key: string; readonly size: number; readonly input?: Json | undefined }): OpenGroup {

@@ -52,11 +52,20 @@ export class RemoteLink {
 
   /** Nothing where there is nothing to leave. */
   leave(how: 'ended' | 'left'): Promise<void> | undefined {
-    // What an earlier process has left in the lists goes with the run.
-    if (how === 'ended' && this.#restored && this.#groups === undefined && this.#link.recorder?.journalled === true) this.groups.reach();
+    // What an earlier process has left in the lists goes with the run: it may have been in places that this one never reached.
+    if (how === 'ended' && this.#left === undefined && this.#hasEarlierLife) this.groups.reach();
     const groups = this.#groups;
     if (groups === undefined) return undefined;
     return (this.#left ??= groups.close(how).finally(() => this.#stopListening?.()));
+  }
+
+  /** An earlier process may have used the same run key. */
+  get #hasEarlierLife(): boolean {
+    return this.#restored && this.#link.recorder?.journalled === true;
+  }
+
+  #earlierQueues(place: string): readonly string[] {
+    return this.#hasEarlierLife ? this.#link.groups.remotePlaces().flatMap(({ transport, queues }) => (transport.key === place ? queues : [])) : [];
   }
 
   #open(): RemoteGroups {
@@ -73,7 +82,8 @@ export class RemoteLink {
       isOpen: (group) => Vec.get(contextOf(run)?.groups ?? Vec.emptyVec<never>(), group) !== undefined,
       coordinate: (transport, host) =>
         new RedisCoordinator({
-          run: runKey, journalled, durable: recorder?.durable ?? 0, graph: site.code.definition.graph, transport, environment: site.environment, host, settings: this.#settings, parent: executor,
+          run: runKey, journalled, durable: recorder?.durable ?? 0, graph: site.code.definition.graph, transport, environment: site.environment, host,
+          queues: this.#earlierQueues(transport.key), settings: this.#settings, parent: executor,
         }),
     });
     if (journalled) this.#stopListening = recorder.onDurable((revision) => remote.durable(revision));

@@ -26,6 +26,7 @@ export function Waits({ waits, now, ask, onNode }: Props) {
   );
 }
 
+/** What it waits for, in words. A kind that is not known says at least its name. */
 function OneWait({ wait, now, ask, onNode }: Omit<Props, 'waits'> & { readonly wait: Wait }) {
   const node = <button type="button" class="link node-link" onClick={() => onNode(wait.node, wait.kind === 'members' ? wait.group : undefined)}><Name text={wait.node} /></button>;
   switch (wait.kind) {
@@ -59,5 +60,7 @@ function OneWait({ wait, now, ask, onNode }: Omit<Props, 'waits'> & { readonly w
           {ask !== undefined && <SignalForm ask={ask} name={wait.signal} />}
         </>
       );
+    default:
+      return <p><Sign tone="waiting" />{String((wait as { readonly kind: unknown }).kind)}</p>;
   }
 }
