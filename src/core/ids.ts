@@ -23,6 +23,10 @@ export function checkId(kind: string, id: unknown): string {
   });
 }
 
+export function isId(id: unknown): id is string {
+  return problemOf(id) === undefined;
+}
+
 function problemOf(id: unknown): string | undefined {
   if (typeof id !== 'string') return `must be a string, not ${id === null ? 'null' : typeof id}`;
   if (id === '') return 'is empty';

@@ -285,8 +285,9 @@ describe('calls and connections', () => {
     const client = clientOf({ url: server.url });
     const waiting = blmove(client, 'lost', 'found', 20_000);
     const admin = server.client();
-    await vi.waitUntil(async () => String(await admin.call('CLIENT', 'LIST')).includes('name=taskchart-blocking'), { interval: 5, timeout: 15_000 });
-    const list = String(await admin.call('CLIENT', 'LIST')).split('\n').find((line) => line.includes('name=taskchart-blocking') && line.includes('cmd=blmove')) ?? '';
+    // Connections of clients that were closed are kept for a while: it is the one that waits.
+    const waiter = async (): Promise<string | undefined> => String(await admin.call('CLIENT', 'LIST')).split('\n').find((line) => line.includes('name=taskchart-blocking') && line.includes('flags=b'));
+    const list = (await vi.waitUntil(waiter, { interval: 5, timeout: 15_000 })) ?? '';
     await admin.call('CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(list)?.[1] ?? '0');
     expect(await failure(waiting)).toMatchObject({ code: 'transport/unreachable', retryable: true });
     await client.commands.call('RPUSH', ['lost', 'a']);

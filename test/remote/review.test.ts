@@ -141,8 +141,8 @@ describe('growth', () => {
     ));
     await world.started('w1');
     const run = flow.start(0, { clock: world.clock, store: memoryStore() });
-    expect(most).toBeGreaterThan(0);
-    console.log('loop', await world.run(run).catch((e: unknown) => String(e)), 'shared parts', most);
+    console.log('loop', await world.run(run).catch((e: unknown) => String(e)), 'shared parts', most, world.logs.slice(-2));
+    expect(most).toBeLessThan(5);
   });
 });
 
@@ -163,5 +163,45 @@ describe('embedded', () => {
     expect(again.getSnapshot().output).toEqual([2, 3, 4]);
     await world.pass(5000);
     expect(keysOf(world.server).filter((key) => !key.includes(':cancel:'))).toEqual([]);
+  });
+});
+
+describe('poisoned snapshots', () => {
+  it.each([
+    ['branch', '{"kind":"parked","branch":{"x":{"__proto__":{"a":1}}},"waits":[{"node":"a","signal":"x","since":1}],"steps":1}'],
+    ['actor', '{"kind":"parked","branch":{"x":{"xstate$$type":1,"id":"x"}},"waits":[{"node":"a","signal":"x","since":1}],"steps":1}'],
+    ['details', '{"kind":"ended","cell":{"error":{"name":"E","message":"m","details":{"__proto__":{"a":1}}}},"steps":1}'],
+    ['detailsactor', '{"kind":"ended","cell":{"error":{"name":"E","message":"m","details":{"z":{"xstate$$type":1,"id":"x"}}}},"steps":1}'],
+    ['cancelreason', '{"kind":"ended","cell":{"error":{"name":"E","message":"m","cause":{"name":"F","message":"z","details":{"__proto__":{"a":1}}}}},"steps":1}'],
+    ['question', '{"kind":"parked","branch":{},"waits":[{"node":"a","signal":"x","since":1,"question":{"__proto__":1}}],"steps":1}'],
+    ['key', '{"kind":"ended","cell":[1],"steps":1,"channel":[{"op":"set","key":"__proto__","value":{"polluted":1}}]}'],
+    ['dueerror', '{"kind":"parked","branch":{},"waits":[],"due":{"node":"a","dueAt":99999999999,"why":"retry","attempt":1,"error":{"name":{"a":1},"message":5}},"steps":1}'],
+    ['fragments', '{"kind":"parked","branch":{"fragments":{"f":{"nodes":{"a":{"kind":"task","id":"a"}},"entry":"a"}}},"waits":[{"node":"zzz","signal":"x","since":1}],"steps":1}'],
+    ['since', '{"kind":"parked","branch":{},"waits":[{"node":"a","signal":"constructor","since":1e308}],"steps":1}'],
+  ])('%s', async (name, end) => {
+    const store = memoryStore();
+    const flow = world.workflow(fresh('poison'), each(task('a', (n: number) => n + 1)).withExecution(onRedis).withPolicy('bestEffort'));
+    const run = flow.start([1, 2], { clock: world.clock, store, runId: 'p1' });
+    run.result.catch(() => undefined);
+    await world.until(() => world.server.list(world.server.keys.queue('default')).length === 2);
+    const id = unitHeader(world.server.list(world.server.keys.queue('default'))[0] as string)?.id;
+    world.server.put(world.server.keys.results('p1'), [`R|${id}|1|{"v":1,"ends":[${end}],"worker":"x","startedAt":1,"durationMs":1}`]);
+    await world.pass(5000);
+    world.problems.splice(0);
+    await run.checkpoint();
+    const status = run.status();
+    run.actor.stop();
+    await world.pass(3000);
+    const again = await flow.resume(store, 'p1', { clock: world.clock }).then((r) => r, (e: unknown) => e as Error);
+    console.log(name, status.state, JSON.stringify(status.waitsFor), again instanceof Error ? `RESUME ${(again as { code?: string }).code} ${again.message}` : 'resumed');
+    if (!(again instanceof Error)) {
+      try { again.signal('x', 1); } catch (e) { console.log(name, 'signal', String(e)); }
+      await world.started('w1');
+      await world.pass(3000);
+      console.log(name, again.status().state, await Promise.race([again.result.then((v) => JSON.stringify(v), (e: unknown) => String(e)), Promise.resolve('open')]));
+      again.actor.stop();
+    }
+    world.problems.splice(0);
+    expect(1).toBe(1);
   });
 });

@@ -200,7 +200,8 @@ class Link {
 
   /** Its owner does not need it any more. */
   leave(): void {
-    if (this.lost !== undefined || this.#pending.size > 0) return this.discard();
+    // A cluster's nodes come and go while nobody looks.
+    if (this.lost !== undefined || this.#pending.size > 0 || isCluster(this.#client)) return this.discard();
     this.#heard = undefined;
     this.#onLost = undefined;
     idle.keep(this.#kind, this);

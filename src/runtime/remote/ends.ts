@@ -1,5 +1,6 @@
 /** Members' ends between the machine's outcomes and the wire. A plain value travels bare. */
 import { ProtocolError, toSerializedError } from '../../core/errors.ts';
+import { isId } from '../../core/ids.ts';
 import { isJsonArray, preview, toJson, type Json } from '../../core/json.ts';
 import type { MemberEnd } from '../../core/messages.ts';
 import { cellOf, isValue, type ChannelOperation, type Outcome, type UnitOutcome } from '../../../machines/index.ts';
@@ -73,7 +74,7 @@ function operations(given: unknown): readonly ChannelOperation[] {
 function kept(given: unknown): Record<string, readonly (readonly [] | readonly [Json])[]> {
   if (!isRecord(given)) throw bad('signals', given);
   return Object.fromEntries(Object.entries(given).map(([name, values]) => {
-    if (!Array.isArray(values)) throw bad('signals', given);
+    if (!Array.isArray(values) || !isId(name)) throw bad('signals', given);
     return [name, values.map((value: unknown) => (Array.isArray(value) && value.length === 1 ? [checked(value[0]) as Json] : []))];
   }));
 }

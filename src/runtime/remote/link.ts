@@ -5,6 +5,8 @@
  * 1. With a journal the run's own id is its key, and nothing leaves before the revision that planned it is durable. Without
  *    one a crash may bring back an older state that plans other work under the same ids, so each life has a key of its own.
  * 2. `leave` takes effect once.
+ * 3. Each place has a run key of its own, by its number in the graph: two may turn out to be the same lists under two names
+ *    (localhost, 127.0.0.1), where two coordinators of one run would take it from each other for ever.
  */
 import type { AnyActorRef } from 'xstate';
 import { Vec, type CoordinatorSettings, type ExecutionContext } from '../../../machines/index.ts';
@@ -68,6 +70,12 @@ export class RemoteLink {
     return this.#hasEarlierLife ? this.#link.groups.remotePlaces().flatMap(({ transport, queues }) => (transport.key === place ? queues : [])) : [];
   }
 
+  /** Invariant 3. What the graph does not name shares the key of its first place. */
+  #keyAt(place: string, runKey: string): string {
+    const number = this.#link.groups.remotePlaces().findIndex(({ transport }) => transport.key === place);
+    return number <= 0 ? runKey : `${runKey}~${number + 1}`;
+  }
+
   #open(): RemoteGroups {
     const { site, groups, outbox, recorder, run, executor, failed } = this.#link;
     const journalled = recorder?.journalled === true;
@@ -82,7 +90,7 @@ export class RemoteLink {
       isOpen: (group) => Vec.get(contextOf(run)?.groups ?? Vec.emptyVec<never>(), group) !== undefined,
       coordinate: (transport, host) =>
         new RedisCoordinator({
-          run: runKey, journalled, durable: recorder?.durable ?? 0, graph: site.code.definition.graph, transport, environment: site.environment, host,
+          run: this.#keyAt(transport.key, runKey), journalled, durable: recorder?.durable ?? 0, graph: site.code.definition.graph, transport, environment: site.environment, host,
           queues: this.#earlierQueues(transport.key), settings: this.#settings, parent: executor,
         }),
     });
