@@ -282,7 +282,7 @@ export interface TaskLists {
   >;
   /** Elements of `taken`, without a change: from `from`, at most `most`. */
   held(request: { readonly run: string; readonly from: number; readonly most: number }): Promise<readonly string[]>;
-  /** Removes the `count` oldest of `taken`, if the last of them is `last` (its header `R|id|attempt`). */
+  /** Removes the `count` oldest of `taken`, if the last of them is `last` (its header `R|id|attempt`; empty where it has none). */
   trim(request: { readonly run: string; readonly fence: Fence; readonly count: number; readonly last: string }): Promise<{ readonly status: 'ok' | 'mismatch' } | Refused>;
   audit(request: { readonly run: string; readonly fence: Fence; readonly queues: readonly string[] }): Promise<Audit | Refused>;
   /**

@@ -29,7 +29,7 @@ export interface PlannedGroup {
   readonly startTimeoutMs?: number | undefined;
 }
 
-/** An element of `taken`, as it was read. One that is no result has a header only: the text by which it is known. */
+/** An element of `taken`, as it was read. One that is no result has a header only, empty where there is none. */
 export interface Arrival {
   readonly header: string;
   readonly result?: ArrivedResult | undefined;
@@ -64,7 +64,7 @@ export interface LiveWorker {
 
 export type CoordinatorActor = 'lists' | 'results' | 'timers' | 'host';
 
-interface Reply {
+export interface Reply {
   /** The number of the command. */
   readonly number: number;
   readonly at: number;

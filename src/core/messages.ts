@@ -158,9 +158,9 @@ export function encodeDead(id: string, attempt: number, reason: string): string 
   return `D|${id}|${attempt}|${JSON.stringify(reason)}`;
 }
 
-/** The header of a result, by which a trim is verified; the whole text where it has none. */
+/** The header of a result, by which a trim is verified; empty where it has none: what is no text is not read as it was written. */
 export function resultHeader(text: string): string {
-  return /^[RPD]\|[^|]*\|\d+(?=\|)/.exec(text)?.[0] ?? text;
+  return /^[RPD]\|\d+\.\d+\.\d+\|\d+(?=\|)/.exec(text)?.[0] ?? '';
 }
 
 /** Throws ProtocolError `protocol/bad-result`. */

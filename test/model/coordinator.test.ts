@@ -169,6 +169,24 @@ describe('the chart', () => {
     for (const name of ['idle', 'acquire', 'replay', 'audit', 'working.dispatch', 'working.collect', 'reconnect', 'ending', 'fenced', 'failed', 'closed']) expect(reached, `of ${steps.length} steps`).toContain(name);
   });
 
+  it('does not believe what a blocking wait of before a reset brings: it is read again', () => {
+    const send = (state: State, event: CoordinatorEvent): State => (transition(machine, state, event) as unknown as [State])[0];
+    let [state] = initialTransition(machine, { ...input, durable: 1 }) as unknown as [State];
+    state = send(state, eventsOf(state)[0] as CoordinatorEvent);
+    state = send(state, { type: 'ACQUIRED', ...stamp(state), fence: { epoch: 1, nonce: 'n' }, seq: 0, held: 0 });
+    const wait = { number: state.context.wait?.number ?? 0, at: 5 };
+    expect(state.context.wait?.live).toBe(true);
+    state = send(state, { type: 'LOST', ...stamp(state), from: 'lists', error, retryable: true, random: 0 });
+    expect(state.context.wait).toEqual({ number: wait.number, live: false });
+    state = send(state, { type: 'RETRY', at: 5 });
+    state = send(state, { type: 'ACQUIRED', ...stamp(state), fence: { epoch: 1, nonce: 'n' }, seq: 1, held: 0 });
+    state = send(state, { type: 'AUDITED', ...stamp(state), present: ['1.0.0'] });
+    state = send(state, { type: 'HEARD', ...wait, arrival: { header: 'R|1.0.0|1', result: { group: 1, index: 0, generation: 0, kind: 'done', body: { v: 1, ends: [[1]], worker: 'w', startedAt: 0, durationMs: 0 } } } });
+    expect([state.context.replay, state.context.held, state.context.delivered]).toEqual([true, 0, 0]);
+    state = send(state, { type: 'TURNED', ...stamp(state), taken: { arrivals: [], held: 1 } });
+    expect([state.value, state.context.command?.type]).toEqual(['replay', 'READ']);
+  });
+
   it('reads everything again when a page does not begin with the last element of the one before', () => {
     const at = (state: State) => stamp(state);
     const page = (state: State, ...ids: string[]): CoordinatorEvent => ({ type: 'READ', ...at(state), arrivals: ids.map((id) => ({ header: `R|${id}|1` })) });

@@ -68,28 +68,77 @@ export interface StepRow {
   readonly end: (reply: StepReply, isUnbroken: boolean) => void;
 }
 
-export function packStep(keys: Keys, request: StepRequest, now: number, { known, next, trusted }: StepRow): { readonly keys: readonly string[]; readonly args: readonly Argument[] } {
+export interface PackedStep {
+  readonly keys: readonly string[];
+  readonly args: readonly Argument[];
+  /** The acks in the order in which they are said, by their places in the request. */
+  readonly order: readonly number[];
+}
+
+function packStep(keys: Keys, request: StepRequest, now: number, { known, next, trusted }: StepRow): PackedStep {
   const { worker, nonce, leaseMs, slots, queue, acks, claims, runs } = request;
   const places = new Map<number, number>();
   const runPlaces = new Map<string, number>();
+  const bulks = new Map<number, number[]>();
+  const single: number[] = [];
+  for (const [at, { slot, kind, header }] of acks.entries()) {
+    // Each slot of a bulk is named once.
+    if (trusted[at] !== true || kind !== 'result' || places.has(slot)) {
+      single.push(at);
+      continue;
+    }
+    places.set(slot, 0);
+    const run = place(runPlaces, runOf(header));
+    const bulk = bulks.get(run);
+    if (bulk === undefined) bulks.set(run, [at]);
+    else bulk.push(at);
+  }
+  places.clear();
   const rest: Argument[] = [];
+  for (const [run, bulk] of bulks) {
+    rest.push(run, places.size + 1, bulk.length);
+    for (const at of bulk) {
+      const { slot, text } = acks[at] as Ack;
+      places.set(slot, places.size + 1);
+      rest.push(text);
+    }
+  }
   let isMore = 0;
-  for (const [at, { slot, kind, header, text }] of acks.entries()) {
-    const run = header === '' ? 0 : place(runPlaces, header.slice(header.indexOf('|') + 1, header.lastIndexOf('|')));
-    rest.push(place(places, slot), trusted[at] === true ? kind.toUpperCase() : kind, header, run, text);
+  for (const at of single) {
+    const { slot, kind, header, text } = acks[at] as Ack;
+    rest.push(place(places, slot), kind, header, header === '' ? 0 : place(runPlaces, runOf(header)), text);
     if (kind === 'dead' || kind === 'return') isMore = 1;
   }
-  for (const slot of claims) rest.push(place(places, slot));
+  const claimed = claims.map((slot) => place(places, slot)).join(' ');
   for (const run of runs) rest.push(place(runPlaces, run));
   const names = [keys.lease(worker), keys.workers, keys.queue(queue), keys.dead];
   for (const slot of places.keys()) names.push(keys.slot(worker, slot));
   for (const run of runPlaces.keys()) names.push(keys.coordinator(run), keys.results(run), keys.cancelled(run));
-  const counts = [places.size, runPlaces.size, acks.length, claims.length, runs.length, isMore];
-  return { keys: names, args: [worker, nonce, Math.ceil(leaseMs), entryText(worker, slots, queue), now, ...counts, known, next, ...rest] };
+  const counts = [places.size, runPlaces.size, single.length, bulks.size, runs.length, isMore];
+  return {
+    keys: names,
+    args: [worker, nonce, Math.ceil(leaseMs), entryText(worker, slots, queue), now, ...counts, known, next, claimed, ...rest],
+    order: [...[...bulks.values()].flat(), ...single],
+  };
+}
+
+function runOf(header: string): string {
+  return header.slice(header.indexOf('|') + 1, header.lastIndexOf('|'));
+}
+
+/** Says a step; where a bulk was not believed, and so nothing was done, once more without any. */
+export async function sayStep(keys: Keys, request: StepRequest, now: number, row: StepRow, execute: (packed: PackedStep) => Promise<Reply>): Promise<StepReply> {
+  let packed = packStep(keys, request, now, row);
+  let answer = await execute(packed);
+  if (Array.isArray(answer) && answer[0] === 'again') {
+    packed = packStep(keys, request, now, { ...row, trusted: [] });
+    answer = await execute(packed);
+  }
+  return readStep(request, row, answer, packed.order);
 }
 
 /** Tells `row` too. */
-export function readStep({ acks, claims, runs }: StepRequest, row: StepRow, answer: Reply): StepReply {
+export function readStep({ acks, claims, runs }: StepRequest, row: StepRow, answer: Reply, order: readonly number[] = []): StepReply {
   const [status, pending, claimed, refused, cancelled, unbroken] = statusOf('step', answer);
   if (status === 'taken') {
     const reply: StepReply = { status, claimed: [], refused: [], cancelled: {}, pending: 0 };
@@ -106,7 +155,7 @@ export function readStep({ acks, claims, runs }: StepRequest, row: StepRow, answ
     units.push({ slot, unit: textOf('step', flat[at + 1]) });
   }
   const heard = runs.map((run, at) => [run, textsOf('step', entries[at])] as const).filter(([, texts]) => texts.length > 0);
-  const places = countsOf('step', refused).map((at) => at - 1);
+  const places = countsOf('step', refused).map((at) => order[at - 1] ?? -1);
   if (places.some((at) => at < 0 || at >= acks.length)) throw badReply('step', refused);
   const reply: StepReply = { status, claimed: units, refused: places.sort((a, b) => a - b), cancelled: Object.fromEntries(heard), pending: countOf('step', pending) };
   row.end(reply, unbroken === 1);

@@ -16,7 +16,7 @@ import type { Entry } from './registry.ts';
 import type { RegistryView } from './registry-view.ts';
 import { badReply, countOf, listOf, optionalText, statusOf, textsOf } from './replies.ts';
 import { checkStep, MOST_ELEMENTS } from './requests.ts';
-import { packStep, readStep, WorkerSlots } from './step-call.ts';
+import { sayStep, WorkerSlots } from './step-call.ts';
 import { step } from './scripts/step.ts';
 import * as scripts from './scripts/workers.ts';
 import type { Waits } from './waits.ts';
@@ -129,8 +129,7 @@ export class WorkerLists {
 
   async #step(request: StepRequest): Promise<StepReply> {
     const row = this.#slotsOf(request).begin(request);
-    const { keys, args } = packStep(this.#keys, request, this.#now(), row);
-    return readStep(request, row, await this.#client.commands.run(step, keys, args));
+    return sayStep(this.#keys, request, this.#now(), row, ({ keys, args }) => this.#client.commands.run(step, keys, args));
   }
 
   #slotsOf({ worker, nonce }: WorkerIdentity): WorkerSlots {

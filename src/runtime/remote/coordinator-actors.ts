@@ -13,7 +13,7 @@ import { InvariantError, reviveError, serializeError, TransportError } from '../
 import type { Graph } from '../../core/graph.ts';
 import { decodeResult, parseUnitId, resultHeader } from '../../core/messages.ts';
 import type { Arrival, CoordinatorEvent, HostCommand, ListsCommand, ListsEvent, TimersCommand, WaitCommand } from '../../../machines/index.ts';
-import type { Logger, Random, Refused, TaskLists } from '../../ports.ts';
+import type { Clock, Logger, Random, Refused, TaskLists } from '../../ports.ts';
 import type { DispatchHost } from './dispatch.ts';
 import { pushRequest } from './push-request.ts';
 

@@ -8,6 +8,9 @@ import { cellOf, isValue, type ChannelOperation, type Outcome, type UnitOutcome 
 type Sent = UnitOutcome | Extract<Outcome, { kind: 'cancel' }>;
 type Fields = Readonly<Record<string, unknown>>;
 
+/** A branch holds values, and branches that it has handed out itself. Within what a checkpoint may be (core/checkpoint.ts). */
+const branchLimits = { maxDepth: 500, maxChars: Number.POSITIVE_INFINITY };
+
 /** What a worker writes. */
 export function encodeEnd(end: Sent): MemberEnd {
   const bare = end.kind === 'ended' && end.steps === 1 && end.counts === undefined && end.channel === undefined && end.signals === undefined && end.checkpoint === undefined;
@@ -42,7 +45,7 @@ function parked(end: Fields, away: Pick<UnitOutcome, 'steps' | 'channel' | 'coun
   const { branch, waits, due } = end;
   if (!isRecord(branch)) throw bad('branch', branch);
   if (!Array.isArray(waits)) throw bad('waits', waits);
-  return { kind: 'parked', branch: branch as Json, waits: waits.map(wait), ...(due !== undefined && { due: dueOf(due) }), ...away };
+  return { kind: 'parked', branch: toJson(branch, 'branch', branchLimits) as Json, waits: waits.map(wait), ...(due !== undefined && { due: dueOf(due) }), ...away };
 }
 
 function wait(given: unknown): Extract<UnitOutcome, { kind: 'parked' }>['waits'][number] {

@@ -5,11 +5,12 @@
  */
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Reply } from '../../../src/adapters/redis/client.ts';
 import { keysOf } from '../../../src/adapters/redis/keys.ts';
 import type { Keys } from '../../../src/adapters/redis/keys.ts';
 import { redisSettings } from '../../../src/adapters/redis/settings.ts';
 import { step } from '../../../src/adapters/redis/scripts/step.ts';
-import { packStep, readStep, WorkerSlots } from '../../../src/adapters/redis/step-call.ts';
+import { sayStep, WorkerSlots } from '../../../src/adapters/redis/step-call.ts';
 import { connectTransport } from '../../../src/adapters/redis/transport.ts';
 import { unitHeader } from '../../../src/core/messages.ts';
 import type { Ack, StepReply, StepRequest, Transport } from '../../../src/ports.ts';
@@ -30,6 +31,9 @@ afterAll(async () => {
   await server.dispose();
 });
 
+/** The caller hears nothing. */
+class Lost extends Error {}
+
 const identity = { worker: 'w', nonce: 'n', queue: 'q', slots: 4, leaseMs: 60_000 };
 const UNITS = 60;
 
@@ -49,16 +53,20 @@ class Late {
   /** One attempt of a call. */
   async attempt(request: StepRequest, fate: 'ok' | 'reply lost' | 'late'): Promise<StepReply | undefined> {
     const row = this.#slots.begin(request);
-    const { keys, args } = packStep(this.keys, request, 1, row);
-    const execute = (): Promise<unknown> => raw.eval(step.lua, keys.length, ...keys, ...(args as string[]));
-    if (fate === 'late') {
-      this.#late.push(execute);
-      return undefined;
-    }
-    const answer = await execute();
-    if (fate === 'reply lost') return undefined;
-    if (row.trusted.includes(true) && (answer as unknown[])[5] === 1) this.trusted += 1;
-    return readStep(request, row, answer as Parameters<typeof readStep>[2]);
+    const said = sayStep(this.keys, request, 1, row, async ({ keys, args }) => {
+      const execute = (): Promise<unknown> => raw.eval(step.lua, keys.length, ...keys, ...(args as string[]));
+      if (fate === 'late') this.#late.push(execute);
+      else {
+        const answer = await execute();
+        if (row.trusted.includes(true) && (answer as unknown[])[5] === 1) this.trusted += 1;
+        if (fate === 'ok') return answer as Reply;
+      }
+      throw new Lost();
+    });
+    return said.catch((thrown: unknown) => {
+      if (thrown instanceof Lost) return undefined;
+      throw thrown;
+    });
   }
 
   async arrive(at: number): Promise<void> {

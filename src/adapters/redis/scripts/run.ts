@@ -72,14 +72,14 @@ end
 return { 'ok', items, redis.call('LLEN', KEYS[2]) }
 `);
 
-/** KEYS coord, taken. ARGV fence, count, header of the last. */
+/** KEYS coord, taken. ARGV fence, count, header of the last, empty where it has none (as resultHeader of core/messages.ts). */
 export const trim = new Script(`${FENCE}
 local why = fence_refused(KEYS[1], ARGV[1])
 if why then return { why } end
 local count = tonumber(ARGV[2])
 if count == 0 then return { 'ok' } end
 local last = redis.call('LINDEX', KEYS[2], count - 1)
-if not last or (string.match(last, '^([RPD]|[^|]*|%d+)|') or last) ~= ARGV[3] then return { 'mismatch' } end
+if not last or (string.match(last, '^([RPD]|%d+%.%d+%.%d+|%d+)|') or '') ~= ARGV[3] then return { 'mismatch' } end
 redis.call('LTRIM', KEYS[2], count, -1)
 return { 'ok' }
 `);

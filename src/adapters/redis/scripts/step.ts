@@ -8,6 +8,9 @@
  * than all the rest. (A wait that came late can only put one more unit behind; hence the look at the length.) Otherwise the
  * slot is compared.
  *
+ * Results that are said that way come in bulks, with nothing but their texts: more words for each cost as much again. Where a
+ * bulk cannot be believed nothing is done, and the caller says all of it again, one by one.
+ *
  * Invariants
  * 1. An acknowledgement takes effect if the slot holds the unit that it names, once.
  * 2. A unit leaves its slot and its result appears, or neither; what cannot be reported is buried.
@@ -42,20 +45,32 @@ end
 
 /**
  * KEYS lease, workers, queue, dead, slots, then for each run: coord, res, cancel.
- * ARGV worker, nonce, leaseMs, registry entry, now, number of slots, of runs, of acks, of claims, of runs to be heard of, 1
- * if an ack is more than a result or a drop, lease that the worker knows or '', lease from now on or '' for the same;
- * for each ack: place of its slot, kind (in capitals where the worker's word may be enough), header, place of its run or 0,
- * text; for each claim: place of its slot; for each run to be heard of: its place. Places count from 1.
- * Reply: status, units that wait, claims (place in the list of claims, unit), places of refused acks, cancelled entries of
- * each run that was to be heard of, 1 if the row of steps is unbroken.
+ * ARGV worker, nonce, leaseMs, registry entry, now, number of slots, of runs, of acks, of bulks, of runs to be heard of, 1
+ * if an ack is more than a result or a drop, lease that the worker knows or '', lease from now on or '' for the same, places of
+ * the slots that are claimed, as one text;
+ * for each bulk: place of its run, place of the first of its slots (the others follow), number of texts, texts;
+ * for each ack: place of its slot, kind, header, place of its run or 0, text; for each run to be heard of: its place. Places
+ * count from 1.
+ * Reply: status, units that wait, claims (place in the list of claims, unit), places of refused acks (those of the bulks come
+ * first), cancelled entries of each run that was to be heard of, 1 if the row of steps is unbroken.
  */
 export const step = new Script(`${HEADER}${ENTER}${REPORT}${bury(DEAD_LIMIT, DEAD_UNIT_LENGTH)}${SETTLE}
 local call, pcall, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
 local worker, nonce, now = ARGV[1], ARGV[2], ARGV[5]
-local slots, runs, acks, claims, hear = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local slots, runs, acks, bulks, hear = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local lease, known, new = call('LINDEX', KEYS[1], 0), ARGV[12], ARGV[13]
 if lease and lease ~= known and string.sub(lease, 1, #nonce + 1) ~= nonce .. '|' then return { 'taken' } end
 local unbroken = lease == known
+
+local at, bulked = 14, 0
+for bulk = 1, bulks do
+  if not unbroken then return { 'again' } end
+  local first, count = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  for slot = 4 + first, 3 + first + count do
+    if pcall('LLEN', KEYS[slot]) ~= 1 then return { 'again' } end
+  end
+  at = at + 3 + count
+end
 if lease then
   if new ~= '' then call('LSET', KEYS[1], 0, new) end
   call('PEXPIRE', KEYS[1], ARGV[3])
@@ -71,50 +86,53 @@ for run = 1, runs do coords[run] = KEYS[4 + slots + run * 3 - 2] end
 local all = runs > 0 and call('EXISTS', unpack(coords)) == runs
 for run = 1, runs do owned[run] = all or call('EXISTS', coords[run]) == 1 end
 
--- Slots that are empty, or will be when the spent ones are removed. By run: texts, which acks they are of, and the units
--- that have left their slots for them, or else the slots that will be spent.
-local refused, emptied, spent, failure = {}, {}, {}, nil
+-- Slots that are empty. By run: texts, which acks they are of, and the units that have left their slots for them.
+local refused, emptied, failure = {}, {}, nil
 local results, origins, units = {}, {}, {}
-local function note(run, text, ack, unit, slot)
+local function note(run, text, ack, unit)
   local list = results[run]
   if not list then
     list = {}
     results[run], origins[run], units[run] = list, {}, {}
   end
   local at = #list + 1
-  list[at], origins[run][at], units[run][at] = text, ack, unit or { slot }
+  list[at], origins[run][at], units[run][at] = text, ack, unit
 end
 
-local at = 13
-for ack = 1, acks do
+at = 14
+for bulk = 1, bulks do
+  local run, first, count = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local err = owned[run] and report(coords[run], KEYS[4 + slots + run * 3 - 1], { unpack(ARGV, at + 4, at + 3 + count) })
+  for nth = 1, count do
+    emptied[first + nth - 1] = true
+    if err then
+      local unit = call('LPOP', KEYS[3 + first + nth])
+      bury(KEYS[4], now, '${NO_RESULTS}', worker, unit, (header(unit)) or 0)
+    end
+    if err or not owned[run] then refused[#refused + 1] = bulked + nth end
+  end
+  if not err then call('DEL', unpack(KEYS, 4 + first, 3 + first + count)) end
+  bulked = bulked + count
+  at = at + 3 + count
+end
+for ack = bulked + 1, bulked + acks do
   local place, kind, run = tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 4])
   local slot = KEYS[4 + place]
-  if unbroken and (kind == 'RESULT' or kind == 'DROP') and not emptied[place] and pcall('LLEN', slot) == 1 then
-    emptied[place] = true
-    if kind == 'RESULT' and owned[run] then
-      note(run, ARGV[at + 5], ack, nil, slot)
-    else
-      spent[#spent + 1] = slot
-      if kind == 'RESULT' then refused[#refused + 1] = ack end
-    end
+  local unit, empty, err
+  if not emptied[place] then unit, empty, err = settle(slot, ARGV[at + 3]) end
+  failure = failure or err
+  if not unit then
+    refused[#refused + 1] = ack
   else
-    kind = string.lower(kind)
-    local unit, empty, err
-    if not emptied[place] then unit, empty, err = settle(slot, ARGV[at + 3]) end
-    failure = failure or err
-    if not unit then
-      refused[#refused + 1] = ack
-    else
-      emptied[place] = empty
-      if kind == 'result' then
-        if owned[run] then note(run, ARGV[at + 5], ack, unit) else refused[#refused + 1] = ack end
-      elseif kind == 'return' then
-        if owned[run] then call('RPUSH', KEYS[3], ARGV[at + 5]) else refused[#refused + 1] = ack end
-      elseif kind == 'dead' then
-        local attempt, _, id = header(unit)
-        bury(KEYS[4], now, ARGV[at + 5], worker, unit, attempt or 0)
-        if attempt and owned[run] then note(run, 'D|' .. id .. '|' .. attempt .. '|' .. json(ARGV[at + 5]), 0, '') end
-      end
+    emptied[place] = empty
+    if kind == 'result' then
+      if owned[run] then note(run, ARGV[at + 5], ack, unit) else refused[#refused + 1] = ack end
+    elseif kind == 'return' then
+      if owned[run] then call('RPUSH', KEYS[3], ARGV[at + 5]) else refused[#refused + 1] = ack end
+    elseif kind == 'dead' then
+      local attempt, _, id = header(unit)
+      bury(KEYS[4], now, ARGV[at + 5], worker, unit, attempt or 0)
+      if attempt and owned[run] then note(run, 'D|' .. id .. '|' .. attempt .. '|' .. json(ARGV[at + 5]), 0, '') end
     end
   end
   at = at + 5
@@ -123,9 +141,6 @@ for run = 1, runs do
   if results[run] then
     local err = report(coords[run], KEYS[4 + slots + run * 3 - 1], results[run])
     for which, unit in ipairs(units[run]) do
-      if type(unit) == 'table' then
-        if err then unit = call('LPOP', unit[1]) else spent[#spent + 1] = unit[1] end
-      end
       if err and unit ~= '' then
         bury(KEYS[4], now, '${NO_RESULTS}', worker, unit, (header(unit)) or 0)
         refused[#refused + 1] = origins[run][which]
@@ -133,12 +148,12 @@ for run = 1, runs do
     end
   end
 end
-if #spent > 0 then call('DEL', unpack(spent)) end
 if failure then return redis.error_reply(failure) end
 
-local claimed, dry = {}, false
-for claim = 1, claims do
-  local place = tonumber(ARGV[at + claim])
+local claimed, dry, claim = {}, false, 0
+for text in string.gmatch(ARGV[14], '%d+') do
+  local place = tonumber(text)
+  claim = claim + 1
   local slot = KEYS[4 + place]
   local unit = not emptied[place] and call('LINDEX', slot, 0)
   if not unit and not dry then
@@ -151,8 +166,6 @@ for claim = 1, claims do
     claimed[#claimed + 1] = unit
   end
 end
-at = at + claims
-
 local cancelled, flags = {}, {}
 for place = 1, hear do flags[place] = KEYS[4 + slots + tonumber(ARGV[at + place]) * 3] end
 local any = hear > 0 and call('EXISTS', unpack(flags)) > 0
