@@ -17,9 +17,9 @@ import { heard } from './coordinator/collect.ts';
 import { initialCoordinatorContext, type CoordinatorContext, type CoordinatorInput } from './coordinator/context.ts';
 import { cancelled, proceed, turned } from './coordinator/dispatch.ts';
 import { Draft } from './coordinator/draft.ts';
-import { answered, end, startClosing, tellFailed, tellFenced } from './coordinator/ending.ts';
+import { answered, end, noteForeign, startClosing, tellFailed, tellFenced } from './coordinator/ending.ts';
 import type { CoordinatorEvent, HostCommand, ListsCommand, TimersCommand, WaitCommand } from './coordinator/events.ts';
-import { acquire, acquired, audit, audited, begin, confirm, forgetFence, forgetTaken, forgetWait, gone, hasRead, isShifted, lost, read, reopen, reset, scheduleRetry } from './coordinator/reconcile.ts';
+import { acquire, acquired, audit, audited, begin, confirm, forgetFence, forgetTaken, forgetWait, gone, hasRead, isForeign, isShifted, lost, read, reopen, reset, scheduleRetry } from './coordinator/reconcile.ts';
 import { lookAround, rearm, surveyed, ticked } from './coordinator/survey.ts';
 
 /** Stand where the runtime's actors go: a machine that is only explored needs none. */
@@ -84,6 +84,9 @@ const guards = {
   isPlannedDurably: ({ context, event }: Given) => event.type === 'PLANNED' && event.revision <= context.durable,
   isDue: ({ context, event }: Given) => event.type === 'DURABLE' && isDue(context, event.revision),
   isNewRun: ({ context, event }: Given) => event.type === 'ACQUIRED' && !context.audited && event.fence.epoch === 1 && event.seq === 0 && event.held === 0,
+  /** Another run of the same id was here first. */
+  isForeign: ({ context, event }: Given) => event.type === 'ACQUIRED' && isForeign(context, event),
+  isForeignAtEnd: ({ context, event }: Given) => event.type === 'ACQUIRED' && context.closing && isForeign(context, event),
   holdsNothing: ({ event }: Given) => event.type === 'ACQUIRED' && event.held === 0,
   isFullPage: ({ context, event }: Given) => event.type === 'READ' && event.arrivals.length >= context.settings.batch,
   isShifted: ({ context, event }: Given) => event.type === 'READ' && isShifted(context, event),
@@ -136,6 +139,7 @@ const parts = () => setup({
     lookAround: enqueueActions(always(lookAround)),
 
     noteLoss: enqueueActions(on('LOST', lost)),
+    noteForeign: enqueueActions(always(noteForeign)),
     noteGone: enqueueActions(on('REFUSED', gone)),
     doubtTaken: enqueueActions(always(forgetTaken)),
     doubtAll: enqueueActions(always((draft) => reset(draft))),
@@ -235,6 +239,8 @@ const states = {
     on: {
       ACQUIRED: [
         stale,
+        { guard: 'isForeignAtEnd', target: 'closed' },
+        { guard: 'isForeign', target: 'failed', actions: 'noteForeign' },
         { guard: 'isClosing', target: 'ending', actions: 'becomeCoordinator' },
         { guard: 'isNewRun', target: 'working', actions: ['becomeCoordinator', 'findNothing', 'proceed'] },
         { guard: 'holdsNothing', target: 'audit', actions: 'becomeCoordinator' },

@@ -56,6 +56,8 @@ export interface CoordinatorInput {
   readonly durable?: number | undefined;
   /** The run can say whether it is still its owner (`CONFIRM`): then nobody takes a run away from it that is its own. */
   readonly confirms?: boolean | undefined;
+  /** The run has just begun: what the lists hold by its id is not its own. */
+  readonly fresh?: boolean | undefined;
   /** There is a graph to be stored for workers that do not have the workflow. */
   readonly graph?: boolean | undefined;
   /** Queues that an earlier life of the run may have pushed to. */
@@ -132,6 +134,7 @@ export interface CoordinatorContext {
   readonly nonce: string;
   readonly journalled: boolean;
   readonly confirms: boolean;
+  readonly fresh: boolean;
   readonly settings: CoordinatorSettings;
   /** The time of the latest event that carried one. */
   readonly at: number;
@@ -210,9 +213,9 @@ export interface CoordinatorContext {
   readonly cancelledAll: boolean;
 }
 
-export function initialCoordinatorContext({ run, nonce, journalled, durable = 0, confirms = false, graph = false, queues = [], settings }: CoordinatorInput): CoordinatorContext {
+export function initialCoordinatorContext({ run, nonce, journalled, durable = 0, confirms = false, fresh = false, graph = false, queues = [], settings }: CoordinatorInput): CoordinatorContext {
   return {
-    run, nonce, journalled, confirms,
+    run, nonce, journalled, confirms, fresh,
     settings: { ...defaultSettings, ...settings },
     at: 0,
     fence: null,

@@ -43,6 +43,16 @@ function fenced(run: string): SerializedError {
   };
 }
 
+/** Units and results have the same ids in both: nothing that is there may be taken for this run's. The other one takes the token back. */
+export function noteForeign({ now }: Draft): void {
+  now.error = {
+    name: 'TaskchartError',
+    code: 'run/fenced',
+    message: `the lists hold another run "${now.run}" already, so this new one of the same id cannot use them`,
+    hint: 'give it another runId or namespace; to go on with the other one, resume it from its own store',
+  };
+}
+
 export function tellFailed(draft: Draft): void {
   draft.host = { type: 'FAIL', error: draft.now.error ?? { name: 'TransportError', code: 'transport/failed', message: 'the lists cannot be used' } };
 }

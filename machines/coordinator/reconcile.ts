@@ -40,6 +40,11 @@ export function acquired(draft: Draft, { at, fence, seq }: Of<'ACQUIRED'>): void
   forgetTaken(draft);
 }
 
+/** A run that has just begun has left nothing in the lists: what is there belongs to another one of the same id. */
+export function isForeign({ fresh, audited }: CoordinatorContext, { fence, seq, held }: Of<'ACQUIRED'>): boolean {
+  return fresh && !audited && (fence.epoch > 1 || seq > 0 || held > 0);
+}
+
 /** Invariant 4. */
 export function confirm(draft: Draft): void {
   draft.host = { type: 'CONFIRM' };

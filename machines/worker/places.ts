@@ -8,7 +8,7 @@
  * 2. A unit that is not in its slot any more is stopped: someone else has it, or nobody wants it.
  * 3. What is said of a unit is said again until the lists accept it or do not hold the unit any more.
  */
-import { headerOf, unitHeader } from '../../src/core/messages.ts';
+import { unitHeader } from '../../src/core/messages.ts';
 import type { Held, Outstanding, Place } from './context.ts';
 import type { WorkerDraft } from './draft.ts';
 import type { SlotAck, StepAnswer, UnitEnd } from './events.ts';
@@ -17,7 +17,7 @@ import type { SlotAck, StepAnswer, UnitEnd } from './events.ts';
 export function filled(draft: WorkerDraft, slot: number, unit: string): void {
   const { now } = draft;
   const header = unitHeader(unit);
-  const held: Held = { header: header === undefined ? '' : headerOf(header), run: header?.run ?? '', id: header?.id ?? '', since: now.at };
+  const held: Held = { header: header?.text ?? '', run: header?.run ?? '', id: header?.id ?? '', since: now.at };
   if (header === undefined) return draft.put(slot, { ...held, ack: { slot, header: '', kind: 'dead', text: 'it has no header attempt|run|id' } });
   // Asked for before the drain began: it goes as it came.
   if (now.drain !== null) return draft.put(slot, { ...held, ack: { slot, header: held.header, kind: 'return', text: unit } });

@@ -115,17 +115,18 @@ export function encodeUnit(unit: Unit): string {
   return `${headerOf(unit)}|${JSON.stringify(unit.body)}`;
 }
 
-/** The header alone; nothing for a text that has none. */
-export function unitHeader(text: string): Omit<Unit, 'body'> | undefined {
+/** The header alone, in parts and as `text`; nothing for a text that has none. */
+export function unitHeader(text: string): (Omit<Unit, 'body'> & { readonly text: string }) | undefined {
   const parts = /^([1-9]\d{0,8})\|([^|]+)\|(\d+\.\d+\.\d+)\|/.exec(text);
-  return parts === null ? undefined : { attempt: Number(parts[1]), run: parts[2] as string, id: parts[3] as string };
+  return parts === null ? undefined : { attempt: Number(parts[1]), run: parts[2] as string, id: parts[3] as string, text: parts[0].slice(0, -1) };
 }
 
 /** Throws ProtocolError `protocol/bad-unit`. */
 export function decodeUnit(text: string): Unit {
   const header = unitHeader(text);
   if (header === undefined) throw bad('unit', 'it has no header attempt|run|id', text);
-  const body = parseBody('unit', text, headerOf(header).length + 1) as UnitBody & Readonly<Record<string, unknown>>;
+  const { attempt, run, id } = header;
+  const body = parseBody('unit', text, header.text.length + 1) as UnitBody & Readonly<Record<string, unknown>>;
   const { group, index, entry, inputs, channel, signals, refusedBy, stepsLeft } = body;
   if (typeof group !== 'string' || typeof entry !== 'string' || !isCount(index)) throw bad('unit', 'group, index or entry is not what it should be', text);
   if (inputs !== undefined && !(Array.isArray(inputs) && inputs.length > 0 && inputs.every(isBoxed))) throw bad('unit', 'its inputs are not a list of boxed values', text);
@@ -135,7 +136,7 @@ export function decodeUnit(text: string): Unit {
   if (stepsLeft !== undefined && !isCount(stepsLeft)) throw bad('unit', 'stepsLeft is no number', text);
   if (body.branch !== undefined && !isRecord(body.branch)) throw bad('unit', 'its branch is no object', text);
   if (body.shared !== undefined) checkShared(body.shared, text);
-  return { ...header, body };
+  return { attempt, run, id, body };
 }
 
 export function decodeShared(text: string): SharedBody {

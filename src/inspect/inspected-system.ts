@@ -96,6 +96,8 @@ export class System {
   sent(ref: AnyActorRef, source: AnyActorRef | undefined, event: { readonly type: string }): void {
     const actor = this.#actor(ref);
     if (actor === undefined) return;
+    // What a task says may come before the first frame.
+    if (!actor.heard && actor.workflow !== undefined) this.#hear(actor, ref);
     actor.changed = true;
     actor.events.push({ event, source, at: Date.now() });
     if (actor.events.length <= EVENTS_PER_FRAME) return;

@@ -18,6 +18,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 interface NodeRecord extends Mutable<Omit<TaskState, 'state' | 'members'>> {
   /** How the latest execution ended; of a fan-out's body: `failed` where any did. */
   outcome: 'done' | 'failed' | 'stopped' | undefined;
+  /** When the progress was told. */
+  progressAt: number;
   members: Mutable<NonNullable<TaskState['members']>> | undefined;
 }
 
@@ -57,7 +59,8 @@ export class NodeLedger {
     const record = this.#touch(node);
     if (record.startedAt === undefined || !this.#index.inFanOut.has(node)) record.startedAt = at;
     record.endedAt = undefined;
-    record.progress = undefined;
+    // A task tells its progress before a frame sees that it has begun.
+    if (record.progressAt < at) record.progress = undefined;
     record.attempt = 1;
     record.iteration = 0;
   }
@@ -96,8 +99,10 @@ export class NodeLedger {
     record.outcome = 'stopped';
   }
 
-  progress(node: NodeId, progress: TaskState['progress']): void {
-    this.#touch(node).progress = progress;
+  progress(node: NodeId, progress: TaskState['progress'], at: number): void {
+    const record = this.#touch(node);
+    record.progress = progress;
+    record.progressAt = at;
   }
 
   /** Members of the groups of a node: started ones, and how they ended. */
@@ -165,7 +170,7 @@ export class NodeLedger {
 
   #state(id: NodeId): TaskState {
     const record = this.#records.get(id) ?? emptyRecord();
-    const { outcome: _, members, progress, startedAt, endedAt, ...counts } = record;
+    const { outcome: _, progressAt: __, members, progress, startedAt, endedAt, ...counts } = record;
     const idle = this.#over ? { running: 0, waiting: 0, retrying: 0 } : {};
     return {
       state: this.stateOf(id), ...counts, ...idle,
@@ -186,7 +191,7 @@ export class NodeLedger {
 
 function emptyRecord(): NodeRecord {
   return {
-    running: 0, waiting: 0, retrying: 0, done: 0, failed: 0, attempt: 1, iteration: 0, startedAt: undefined, endedAt: undefined, progress: undefined,
+    running: 0, waiting: 0, retrying: 0, done: 0, failed: 0, attempt: 1, iteration: 0, startedAt: undefined, endedAt: undefined, progress: undefined, progressAt: 0,
     outcome: undefined, members: undefined,
   };
 }

@@ -231,6 +231,7 @@ describe('54. a server that answers what it should not', () => {
     release(folder, 'go');
     expect(await run.result).toEqual({ outputs: tens(4), accepted: 4 });
     expect(said).not.toContain('run.failed');
+    expect([of(folder, 'began').length, of(folder, 'aborted')]).toEqual([4, []]);
     expect(worker.status().healthy).toBe(true);
   }, LONG);
 });

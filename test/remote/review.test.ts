@@ -58,7 +58,7 @@ describe('two places', () => {
   });
 
   it('that are one server under two names', async () => {
-    const environment: Environment = { ...world.environment, connect: (s) => { const t = world.server.connect(`x${Math.random()}`); return { key: (s as { url: string }).url, lists: t.lists, signals: t.signals }; } };
+    const environment: Environment = { ...world.environment, connect: (s) => { const t = world.server.connect(`x${(names += 1)}`); return { key: (s as { url: string }).url, lists: t.lists, signals: t.signals }; } };
     for (const journalled of [false, true]) {
       const flow = new Workflow(environment, fresh('names'), parallel(
         task('left', (n: number) => Array.from({ length: 20 }, (_, i) => n + i)).to(each(task('a', (n: number) => n + 1)).withExecution(at('redis://localhost'))).as('l'),
@@ -92,6 +92,36 @@ describe('leftovers', () => {
   });
 });
 
+
+describe('a new run by the id of another one, in a store of its own', () => {
+  const flowOf = () => world.workflow(fresh('same'), each(task('a', async (n: number) => {
+    await new Promise<void>((resolve) => void world.clock.after(300, resolve));
+    return n + 1;
+  })).withExecution(onRedis));
+
+  it('does not take over what the other one has left behind', async () => {
+    const flow = flowOf();
+    const older = flow.start([1, 2], { clock: world.clock, store: memoryStore(), runId: 'same' });
+    older.result.catch(() => undefined);
+    await world.until(() => world.server.list(world.server.keys.queue('default')).length === 2);
+    older.actor.stop();
+    await world.pass(5000);
+    const newer = flow.start([100, 200], { clock: world.clock, store: memoryStore(), runId: 'same' });
+    await expect(world.run(newer)).rejects.toMatchObject({ code: 'run/fenced', message: expect.stringContaining('another run "same"') as string });
+  });
+
+  it.each([[false], [true]])('does not disturb the other one, cancelled at once: %s', async (isCancelled) => {
+    const flow = flowOf();
+    const older = flow.start([1, 2, 3, 4], { clock: world.clock, store: memoryStore(), runId: 'same' });
+    await world.started('w1', { concurrency: 1 });
+    await world.pass(400);
+    const newer = flow.start([100, 200, 300, 400], { clock: world.clock, store: memoryStore(), runId: 'same' });
+    newer.result.catch(() => undefined);
+    if (isCancelled) newer.on(({ type }) => type === 'run.started' && newer.cancel());
+    expect(await world.run(older)).toEqual([2, 3, 4, 5]);
+    await expect(world.run(newer)).rejects.toMatchObject({ code: isCancelled ? 'run/cancelled' : 'run/fenced' });
+  });
+});
 
 /** A run with two members, the first of which has the end that somebody has put into its results. */
 async function withEnd(end: string, store = memoryStore()) {

@@ -46,17 +46,11 @@ export async function expectedOf(seed: number, runId: string, flow: string, grap
   let outcome: Outcome | undefined;
   run.result.then((output) => (outcome = completed(output)), (error: unknown) => (outcome = failed(error)));
   const signals = new Map<string, number>();
-  const answered = new Set<string>();
-  // A token keeps its id along its way.
-  const waiting = (): (readonly [string, string])[] => {
-    const { context } = run.actor.getSnapshot();
-    return [...Vec.entries(context.waits)].map(([id, { signal }]) => [`${id} ${signal}`, signal] as const).filter(([id, signal]) => !answered.has(id) && isAnswered(signal));
-  };
+  const waiting = (): readonly string[] => [...Vec.values(run.actor.getSnapshot().context.waits)].map(({ signal }) => signal).filter(isAnswered);
   const until = kernel.now + LONGEST_MS;
   while (outcome === undefined && kernel.now < until) {
     await kernel.run(() => outcome !== undefined || waiting().length > 0, until - kernel.now);
-    for (const [id, signal] of waiting()) {
-      answered.add(id);
+    for (const signal of waiting()) {
       signals.set(signal, (signals.get(signal) ?? 0) + 1);
       run.signal(signal, answerTo(signal));
     }

@@ -101,7 +101,7 @@ function handedAgain(world: World, { plan, oracle }: SimRun): (key: string) => n
   }
   const isNested = JSON.stringify(plan.graph.spec).includes('"other"');
   return (key) => {
-    let times = world.forced;
+    let times = world.forced + world.twins;
     for (const [prefix, count] of extras) if (key === prefix || (key.startsWith(prefix) && '+~.'.includes(key.charAt(prefix.length)))) times += count;
     if (isNested || plan.volatile) return times + inner + (isNested ? 10 : 0);
     return times;

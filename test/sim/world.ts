@@ -90,6 +90,8 @@ export class World {
   downUntil = 0;
   /** Forced drains: what was under way then is executed again. */
   forced = 0;
+  /** Processes that began with the id of one that was only stopped: that one executes what it finds in its slots, until it hears. */
+  twins = 0;
   /** The lists have lost something. */
   losses = 0;
 
@@ -550,6 +552,7 @@ export class World {
 
   #startWorker(plan: PlannedWorker): void {
     const process = this.#process('worker', plan.id);
+    if (this.workers.some((other) => other.plan.id === plan.id && other.process.isPaused && !other.process.isDead)) this.twins += 1;
     process.post(() => {
       const { leaseMs, waitMs, drainMs, deliveries } = this.plan;
       const queue = new RedisTaskQueue(plan.queue, process.connect());

@@ -182,7 +182,10 @@ class Link {
   }
 
   call(command: string, args: readonly Argument[], deadlineMs: number): Promise<Reply> {
-    return this.#within(deadlineMs, command, () => this.#client.call(command, ...args));
+    return this.#within(deadlineMs, command, () => {
+      gather(this.#client);
+      return this.#client.call(command, ...args);
+    });
   }
 
   async listen(channel: string, heard: (text: string) => void, lost: (error: TransportError) => void, deadlineMs: number): Promise<void> {
@@ -249,6 +252,15 @@ class Link {
       );
     });
   }
+}
+
+/** What is called in one turn leaves in one packet. */
+function gather(client: Redis | Cluster): void {
+  if (isCluster(client)) return;
+  const { stream } = client;
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }
 
 /** A replica stays one, and a connection that one call has lost is lost for the others. */

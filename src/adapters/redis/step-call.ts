@@ -79,21 +79,15 @@ function packStep(keys: Keys, request: StepRequest, now: number, { known, next, 
   const { worker, nonce, leaseMs, slots, queue, acks, claims, runs } = request;
   const places = new Map<number, number>();
   const runPlaces = new Map<string, number>();
+  // All or none, so that a run's results stay in their order.
+  const inBulks = acks.every(({ kind }, at) => kind === 'result' && trusted[at] === true) && new Set(acks.map(({ slot }) => slot)).size === acks.length;
   const bulks = new Map<number, number[]>();
-  const single: number[] = [];
-  for (const [at, { slot, kind, header }] of acks.entries()) {
-    // Each slot of a bulk is named once.
-    if (trusted[at] !== true || kind !== 'result' || places.has(slot)) {
-      single.push(at);
-      continue;
-    }
-    places.set(slot, 0);
+  if (inBulks) for (const [at, { header }] of acks.entries()) {
     const run = place(runPlaces, runOf(header));
     const bulk = bulks.get(run);
     if (bulk === undefined) bulks.set(run, [at]);
     else bulk.push(at);
   }
-  places.clear();
   const rest: Argument[] = [];
   for (const [run, bulk] of bulks) {
     rest.push(run, places.size + 1, bulk.length);
@@ -104,8 +98,7 @@ function packStep(keys: Keys, request: StepRequest, now: number, { known, next, 
     }
   }
   let isMore = 0;
-  for (const at of single) {
-    const { slot, kind, header, text } = acks[at] as Ack;
+  for (const { slot, kind, header, text } of inBulks ? [] : acks) {
     rest.push(place(places, slot), kind, header, header === '' ? 0 : place(runPlaces, runOf(header)), text);
     if (kind === 'dead' || kind === 'return') isMore = 1;
   }
@@ -114,11 +107,11 @@ function packStep(keys: Keys, request: StepRequest, now: number, { known, next, 
   const names = [keys.lease(worker), keys.workers, keys.queue(queue), keys.dead];
   for (const slot of places.keys()) names.push(keys.slot(worker, slot));
   for (const run of runPlaces.keys()) names.push(keys.coordinator(run), keys.results(run), keys.cancelled(run));
-  const counts = [places.size, runPlaces.size, single.length, bulks.size, runs.length, isMore];
+  const counts = [places.size, runPlaces.size, inBulks ? 0 : acks.length, bulks.size, runs.length, isMore];
   return {
     keys: names,
     args: [worker, nonce, Math.ceil(leaseMs), entryText(worker, slots, queue), now, ...counts, known, next, claimed, ...rest],
-    order: [...[...bulks.values()].flat(), ...single],
+    order: inBulks ? [...bulks.values()].flat() : [...acks.keys()],
   };
 }
 

@@ -217,7 +217,7 @@ class Desk {
     response.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8' });
     for (const line of lines) {
       if (response.destroyed) return;
-      if (!response.write(line)) await new Promise<void>((resolve) => void response.once('drain', resolve).once('close', resolve));
+      if (!response.write(line)) await drained(response);
     }
     response.end();
   }
@@ -230,6 +230,17 @@ class Desk {
     response.writeHead(known ? 200 : 400, { 'content-type': 'application/json; charset=utf-8' });
     response.end(JSON.stringify(answer));
   }
+}
+
+/** Resolves when more can be written, or never will be. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      response.off('drain', go).off('close', go);
+      resolve();
+    };
+    response.on('drain', go).on('close', go);
+  });
 }
 
 class TooLarge extends Error {}

@@ -22,6 +22,8 @@ export interface CoordinatorOptions {
   readonly run: string;
   /** With a journal nothing leaves before it is durable; without one everything is durable at once. */
   readonly journalled: boolean;
+  /** The run has just begun, so nothing in the lists can be its own. */
+  readonly fresh?: boolean | undefined;
   /** The revision that is durable already. */
   readonly durable?: number | undefined;
   /** Stored once, for workers that do not have the workflow. */
@@ -56,12 +58,12 @@ export class RedisCoordinator implements Dispatcher {
   #unsubscribe: (() => void) | undefined;
 
   constructor(options: CoordinatorOptions) {
-    const { run, journalled, durable, graph, transport, environment, host, queues, settings, logger, parent } = options;
+    const { run, journalled, fresh, durable, graph, transport, environment, host, queues, settings, logger, parent } = options;
     const { clock, random } = environment;
     this.#options = options;
     this.#actor = createActor(machineOfAll(), {
       id: 'coordinator',
-      input: { run, nonce: nonceOf(environment), journalled, confirms: journalled && host.confirm !== undefined, durable, graph: graph !== undefined, queues, settings },
+      input: { run, nonce: nonceOf(environment), journalled, confirms: journalled && host.confirm !== undefined, fresh, durable, graph: graph !== undefined, queues, settings },
       ...(parent !== undefined && { parent: silent(parent) }),
     });
     equip(this.#actor, { lists: transport.lists, clock, random, host, graph, logger });

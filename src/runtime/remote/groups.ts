@@ -193,7 +193,9 @@ export class RemoteGroups {
     for (const result of results) this.#report(result);
     this.#run.outbox.flush();
     const coordinator = this.#coordinators.get(key);
-    const ended = [...new Set(results.map(({ group }) => group))].filter((group) => this.#open.has(group) && !this.#run.isOpen(group));
+    const groups = new Set<number>();
+    for (const { group } of results) groups.add(group);
+    const ended = [...groups].filter((group) => this.#open.has(group) && !this.#run.isOpen(group));
     for (const group of ended) this.#open.delete(group);
     if (ended.length > 0) coordinator?.ended(ended, this.#run.revision());
     coordinator?.accepted(delivery, this.#run.revision());
@@ -202,7 +204,7 @@ export class RemoteGroups {
   #report(result: Delivered): void {
     const open = this.#open.get(result.group);
     if (open === undefined) return;
-    const away = this.#byMember.get(memberKey(result.group, result.index));
+    const away = this.#byMember.size === 0 ? undefined : this.#byMember.get(memberKey(result.group, result.index));
     if (away !== undefined) this.#forget(away);
     const { outbox, site } = this.#run;
     for (const [at, end] of result.ends.entries()) {

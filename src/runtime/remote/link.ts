@@ -90,7 +90,7 @@ export class RemoteLink {
       isOpen: (group) => Vec.get(contextOf(run)?.groups ?? Vec.emptyVec<never>(), group) !== undefined,
       coordinate: (transport, host) =>
         new RedisCoordinator({
-          run: this.#keyAt(transport.key, runKey), journalled, durable: recorder?.durable ?? 0, graph: site.code.definition.graph, transport, environment: site.environment, host,
+          run: this.#keyAt(transport.key, runKey), journalled, fresh: journalled && !this.#restored, durable: recorder?.durable ?? 0, graph: site.code.definition.graph, transport, environment: site.environment, host,
           queues: this.#earlierQueues(transport.key), settings: this.#settings, parent: executor,
         }),
     });

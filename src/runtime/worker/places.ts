@@ -66,6 +66,8 @@ export class Places {
   #young = new Map<string, GroupPlace>();
   #old = new Map<string, GroupPlace>();
   #youngChars = 0;
+  /** The last one that was found: most units come with others of their group. */
+  #last: { readonly run: string; readonly group: string; readonly place: GroupPlace } | undefined;
   readonly #loading = new Map<string, Promise<GroupPlace>>();
 
   constructor(setup: PlacesSetup) {
@@ -80,9 +82,14 @@ export class Places {
       const run = this.#setup.codes.known(shared);
       return run && new GroupPlace(shared, run);
     }
+    if (this.#last?.run === unit.run && this.#last.group === group) return this.#last.place;
     const key = `${unit.run}|${group}`;
-    const young = this.#young.get(key);
-    if (young !== undefined) return young;
+    const place = this.#young.get(key) ?? this.#older(key);
+    if (place !== undefined) this.#last = { run: unit.run, group, place };
+    return place;
+  }
+
+  #older(key: string): GroupPlace | undefined {
     const old = this.#old.get(key);
     return old && this.#keep(key, old, 0);
   }

@@ -5,11 +5,12 @@
  *
  * Invariants
  * 1. Units begin in the order in which they came, and nobody keeps the event loop from others for longer than a slice.
- * 2. What is known is said with the end of the turn, or at once where nothing else is being executed.
+ * 2. What is known is said with the end of the turn; at once where nothing else is being executed, and where it is half of
+ *    what the slots hold, so that the lists are at work on one half while the other is executed.
  * 3. Whoever has ended, by itself or because it was stopped, is in no collection any more.
  */
 import { WorkflowCancelledError, isTaskchartError } from '../../core/errors.ts';
-import { decodeUnit, unitHeader, headerOf, type Unit } from '../../core/messages.ts';
+import { decodeUnit, unitHeader, type Unit } from '../../core/messages.ts';
 import type { ClaimedUnit, UnitEnd, UnitsCommand } from '../../../machines/index.ts';
 import type { Environment, Transport } from '../../ports.ts';
 import type { Inspect } from '../inspection.ts';
@@ -19,6 +20,7 @@ import { UnitRun, type UnitHost } from './unit-run.ts';
 export interface UnitsSetup {
   readonly worker: string;
   readonly queue: string;
+  readonly slots: number;
   readonly transport: Transport;
   readonly environment: Environment;
   readonly places: Places;
@@ -128,7 +130,7 @@ export class Units implements UnitHost {
       unit = decodeUnit(text);
     } catch (thrown) {
       const header = unitHeader(text);
-      this.#say({ slot, header: header === undefined ? '' : headerOf(header), kind: 'dead', text: isTaskchartError(thrown) ? thrown.message : String(thrown) });
+      this.#say({ slot, header: header?.text ?? '', kind: 'dead', text: isTaskchartError(thrown) ? thrown.message : String(thrown) });
       return;
     }
     const run = new UnitRun(this, slot, text, unit, now);
@@ -154,7 +156,7 @@ export class Units implements UnitHost {
   #giveBack(): void {
     for (const { slot, unit } of this.#waiting.splice(0)) {
       const header = unitHeader(unit);
-      if (header !== undefined) this.#say({ slot, header: headerOf(header), kind: 'return', text: unit });
+      if (header !== undefined) this.#say({ slot, header: header.text, kind: 'return', text: unit });
     }
     for (const run of this.#running) {
       if (run === undefined) continue;
@@ -168,7 +170,7 @@ export class Units implements UnitHost {
     if (this.#closed) return;
     this.#ends.push(end);
     this.#setup.ended?.(end);
-    if (this.#count === 0 && this.#waiting.length === 0) this.#flush();
+    if ((this.#count === 0 && this.#waiting.length === 0) || this.#ends.length >= this.#setup.slots / 2) this.#flush();
     else this.#unschedule ??= this.environment.clock.soon(() => this.#flush());
   }
 

@@ -129,13 +129,13 @@ export class TaskWorker {
   }
 
   #actors(inspect: Inspect | undefined): ReturnType<typeof createWorkerActors> {
-    const { queue, leaseMs, deliveries, unknownTaskMs } = this.#options;
+    const { queue, concurrency, leaseMs, deliveries, unknownTaskMs } = this.#options;
     const { lists, signals } = queue.transport;
     const environment = this.#environment;
     const { clock, random } = environment;
     const places = new Places({ lists, clock, random, codes: new RunCodes(this.#finder, queue.name, environment) });
     const units = {
-      worker: this.id, queue: queue.name, transport: queue.transport, environment, places, inspect, unknownTaskMs,
+      worker: this.id, queue: queue.name, slots: concurrency, transport: queue.transport, environment, places, inspect, unknownTaskMs,
       began: (slot: number, { run, id, attempt, body }: { run: string; id: string; attempt: number; body: { entry: string } }) => {
         if (this.#listeners.size > 0) this.#tell({ type: 'unit.started', at: clock.now(), slot, run, unit: id, task: body.entry, attempt });
       },
