@@ -129,7 +129,7 @@ export interface PushPart {
 export type ListsCommand = { readonly number: number } & (
   | { readonly type: 'ACQUIRE'; readonly run: string; readonly nonce: string; readonly fence: Fence | null; readonly expireMs: number | undefined }
   | { readonly type: 'READ'; readonly run: string; readonly from: number; readonly most: number }
-  | { readonly type: 'AUDIT'; readonly run: string; readonly fence: Fence; readonly queues: readonly string[]; /** A batch whose fate is unknown: its number is used up first. */ readonly seal: { readonly batch: number; readonly queue: string } | null }
+  | { readonly type: 'AUDIT'; readonly run: string; readonly fence: Fence; readonly queues: readonly string[]; /** A batch whose fate is unknown: its number is used up first. */ readonly seal: { readonly batch: number; readonly queue: string } | null; readonly expireMs: number | undefined }
   | {
       readonly type: 'TURN';
       readonly run: string;

@@ -92,7 +92,7 @@ export function hasRead(draft: Draft, event: Of<'READ'>): void {
 
 export function audit(draft: Draft): void {
   const { run, unsure } = draft.now;
-  draft.command({ type: 'AUDIT', run, fence: draft.fence, queues: draft.queues.map(({ name }) => name), seal: unsure });
+  draft.command({ type: 'AUDIT', run, fence: draft.fence, queues: draft.queues.map(({ name }) => name), seal: unsure, expireMs: draft.expireMs });
 }
 
 export function audited(draft: Draft, { at, present }: Of<'AUDITED'>): void {

@@ -72,6 +72,8 @@ export class Ledger {
   /** Slots that were stranded at some time, and units that are in two places for that reason. */
   readonly #stranded = new Set<string>();
   readonly doubled = new Set<string>();
+  /** Units that shared a slot: a wait on a connection that had died was served late. One of them begins again when the slot is read. */
+  readonly crowded = new Set<string>();
 
   constructor(host: LedgerHost) {
     this.#host = host;
@@ -156,6 +158,7 @@ export class Ledger {
         }
         const unit = `${parsed.run} ${parsed.id}`;
         const other = places.get(unit);
+        if (where === 'slot' && texts.length > 1) this.crowded.add(unit);
         if (where === 'results' || where === 'taken') this.results.add(unit);
         if (other === undefined) places.set(unit, { where, key, text, ...parsed });
         else if (this.#stranded.has(key) || this.#stranded.has(other.key)) this.doubled.add(unit);
@@ -296,7 +299,7 @@ export class Ledger {
     const handed = this.handed.get(unit) ?? { stays: 0 };
     this.handed.set(unit, handed);
     handed.stays += 1;
-    if (handed.stays > 1 && !this.#host.isDisturbed()) this.#host.say(`unit ${unit} was handed out again (${place.key}), though nothing has gone wrong`);
+    if (handed.stays > 1 && this.#isJournalled(place) && !this.#host.isDisturbed()) this.#host.say(`unit ${unit} was handed out again (${place.key}), though nothing has gone wrong`);
   }
 
   /** Invariant 4. */

@@ -94,7 +94,7 @@ function handedAgain(world: World, { plan, oracle }: SimRun): (key: string) => n
     for (const path of oracle.pathsOf(group, index, generation)) extras.push([`${plan.id}/${path}`, stays - 1]);
   }
   // What was in two places at once was executed in both, as often as both were handed out.
-  for (const unit of world.ledger.doubled) {
+  for (const unit of [...world.ledger.doubled, ...world.ledger.crowded]) {
     const [run, id = ''] = unit.split(' ');
     const [group = 0, index = 0, generation = 0] = id.split('.').map(Number);
     if (run === plan.id && oracle !== undefined) for (const path of oracle.pathsOf(group, index, generation)) extras.push([`${plan.id}/${path}`, world.workers.length]);

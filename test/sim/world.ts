@@ -317,6 +317,7 @@ export class World {
   #wireServer(): void {
     const { server } = this;
     server.executed = (call) => {
+      if (call.name === 'acquire') this.#acquired(call);
       if (call.name === 'register') this.ledger.registers((call.request as { readonly worker: string }).worker);
       this.kernel.note(`${call.client} ${lineOf(call)}`);
       this.ledger.executed(call);
@@ -344,6 +345,13 @@ export class World {
       after: (call) => wire(call, 'after'),
       signal: () => this.#hint(),
     };
+  }
+
+  /** Who was overtaken between its last durable write and this call hears of that with its next write, and until then dispatches what it knows. */
+  #acquired({ client, request }: SimulatedCall): void {
+    const process = this.#processNames.get(client.split('/')[0] ?? '');
+    const run = this.#runOf((request as { readonly run: string }).run);
+    if (run !== undefined && run.owner !== process) this.#disturbed.add('*');
   }
 
   #hint(): readonly number[] | undefined {

@@ -8,10 +8,9 @@
  * 2. Two settings have the same `key` exactly if they mean the same lists: the same connection, namespace and prefix. The
  *    key tells nothing about what it was made of, and means nothing in another process.
  */
-import { createHmac, randomBytes } from 'node:crypto';
 import { checkRedisConfig, type RedisClientLike, type RedisConfig, type RedisTarget } from '../../core/redis-config.ts';
 
-const secretOfThisProcess = randomBytes(32);
+let secretOfThisProcess: Uint8Array | undefined;
 const clients = new WeakMap<object, number>();
 let numbered = 0;
 
@@ -72,6 +71,9 @@ export function groupSettings(settings: unknown): RedisSettings {
 function keyOf(target: RedisTarget, namespace: string, prefix: string): string {
   const { kind, nodes, access, db, sentinel, client } = target;
   const parts = [kind, nodes.map(({ host, port }) => `${host}:${port}`), sorted(access), db, sentinel === undefined ? null : sorted(sentinel), client === undefined ? 0 : numberOf(client), namespace, prefix];
+  // Not imported: a run that has no Redis in it should not wait for the module to be loaded.
+  const { createHmac, randomBytes } = process.getBuiltinModule('node:crypto');
+  secretOfThisProcess ??= randomBytes(32);
   return createHmac('sha256', secretOfThisProcess).update(JSON.stringify(parts)).digest('base64url').slice(0, 22);
 }
 

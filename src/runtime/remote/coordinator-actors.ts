@@ -165,8 +165,8 @@ async function carry(io: CoordinatorIo, command: ListsCommand): Promise<Answer> 
   }
 }
 
-async function audit(lists: TaskLists, { run, fence, queues, seal }: CommandOf<'AUDIT'>): Promise<Answer> {
-  const [sealed, answer] = await Promise.all([seal === null ? undefined : lists.push({ run, fence, ...seal, units: [] }), lists.audit({ run, fence, queues })]);
+async function audit(lists: TaskLists, { run, fence, queues, seal, expireMs }: CommandOf<'AUDIT'>): Promise<Answer> {
+  const [sealed, answer] = await Promise.all([seal === null ? undefined : lists.push({ run, fence, ...seal, units: [], expireMs }), lists.audit({ run, fence, queues })]);
   if (sealed !== undefined && sealed.status !== 'ok') return refused(sealed);
   return answer.status === 'ok' ? { type: 'AUDITED', present: answer.present } : refused(answer);
 }
