@@ -62,10 +62,18 @@ export function redisSettings(config: RedisConfig | unknown, path: string): Redi
   return new RedisSettings(checkRedisConfig(path, config));
 }
 
-/** The part of a group's settings that is a connection. */
+const ofGroups = new WeakMap<object, RedisSettings>();
+
+/** The part of a group's settings that is a connection. They are checked once: they stay as they are. */
 export function groupSettings(settings: unknown): RedisSettings {
-  const { startTimeoutMs: _, ...config } = (settings ?? {}) as Readonly<Record<string, unknown>>;
-  return redisSettings(config, 'withExecution.backendConfig');
+  const given = (settings ?? {}) as Readonly<Record<string, unknown>>;
+  let known = ofGroups.get(given);
+  if (known === undefined) {
+    const { startTimeoutMs: _, ...config } = given;
+    known = redisSettings(config, 'withExecution.backendConfig');
+    ofGroups.set(given, known);
+  }
+  return known;
 }
 
 function keyOf(target: RedisTarget, namespace: string, prefix: string): string {

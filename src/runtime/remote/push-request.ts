@@ -12,7 +12,7 @@ import { MESSAGE_VERSION, encodeUnit, unitId, type SharedBody, type SharedGraph 
 import type { ListsCommand, PushPart } from '../../../machines/index.ts';
 import type { PushRequest, SharedPart } from '../../ports.ts';
 
-const MOST_TEXT = 1_000_000;
+const MOST_TEXT = 2_000_000;
 /** Groups of up to so many members send a shared part of up to so much text with each unit: that saves a worker the way to it. */
 const FEW_MEMBERS = 4;
 const SHORT_TEXT = 4096;
