@@ -30,11 +30,22 @@ async function submit({ queue, events }, jobs) {
   events.off('completed', heard);
 }
 
-export async function throughput({ n, bytes, concurrency, warm }) {
+/** Each job by its own promise, as its documentation shows it. */
+async function submitAwaited({ queue, events }, jobs) {
+  const receipts = new Receipts(jobs.length);
+  for (let at = 0; at < jobs.length; at += BULK) {
+    const some = await queue.addBulk(jobs.slice(at, at + BULK).map((data) => ({ name: 'job', data, opts: { removeOnComplete: { age: 3600 } } })));
+    for (const job of some) job.waitUntilFinished(events).then((id) => receipts.take(Number(id)), (error) => receipts.fail(error));
+  }
+  await receipts.complete;
+}
+
+export async function throughput({ n, bytes, concurrency, warm, awaited }) {
   const system = await setUp(concurrency);
-  await submit(system, jobsOf(warm, bytes));
+  const send = awaited === true ? submitAwaited : submit;
+  await send(system, jobsOf(warm, bytes));
   const jobs = jobsOf(n, bytes);
-  const { ms } = await timed(() => submit(system, jobs));
+  const { ms } = await timed(() => send(system, jobs));
   return { ms, workerRss: await system.worker.peakRss() };
 }
 

@@ -15,15 +15,16 @@ async function setUp(options) {
   return startWorker('taskchart', options);
 }
 
-async function submit(jobs) {
-  verifyAnswers(await flows.answers.run(jobs), jobs.length);
+async function submit(jobs, flow = flows.answers) {
+  verifyAnswers(await flow.run(jobs), jobs.length);
 }
 
-export async function throughput({ n, bytes, concurrency, warm }) {
+export async function throughput({ n, bytes, concurrency, warm, batches }) {
   const worker = await setUp({ concurrency });
-  await submit(jobsOf(warm, bytes));
+  const flow = batches === true ? flows.inBatches : flows.answers;
+  await submit(jobsOf(warm, bytes), flow);
   const jobs = jobsOf(n, bytes);
-  const { ms } = await timed(() => submit(jobs));
+  const { ms } = await timed(() => submit(jobs, flow));
   return { ms, workerRss: await worker.peakRss() };
 }
 

@@ -23,8 +23,12 @@ export class Receipts {
     return this.#done.promise;
   }
 
+  fail(error) {
+    this.#done.reject(error);
+  }
+
   take(id) {
-    if (!(id >= 0 && id < this.#seen.length) || this.#seen[id] === 1) return this.#done.reject(new Error(`Wrong answer: ${String(id)} came, or came again`));
+    if (!(id >= 0 && id < this.#seen.length) || this.#seen[id] === 1) return this.fail(new Error(`Wrong answer: ${String(id)} came, or came again`));
     this.#seen[id] = 1;
     this.#left -= 1;
     if (this.#left === 0) this.#done.resolve();

@@ -9,6 +9,9 @@ const remote = { backend: 'redis', backendConfig: connection };
 /** A job is `{ id, text }`, and its answer its id. */
 export const answers = workflow('answers', each(task('answer', async ({ id }) => id)).withExecution(remote));
 
+/** The same with several jobs in a unit, one after the other. */
+export const inBatches = workflow('in-batches', each(task('batched', async ({ id }) => id), { batch: 20 }).withExecution(remote));
+
 export const plusOne = workflow('plus-one', each(task('add', async (x) => x + 1)).withExecution(remote));
 
 /** Groups of one member, one after the other, with a rest before each. */

@@ -140,8 +140,9 @@ describe('43. no worker at all', () => {
 
   it('43. startTimeout does not end what a worker is at, however long that takes', async () => {
     const [place, folder] = [bench.place(), bench.folder()];
+    const works = worksOn(place, { startTimeout: 300 }, suffix());
     await bench.workerHere(place, { concurrency: 1 });
-    const run = worksOn(place, { startTimeout: 300 }, suffix()).items.start(itemsIn(folder, 2, () => ({ hold: 'go' })));
+    const run = works.items.start(itemsIn(folder, 2, () => ({ hold: 'go' })));
     await until(folder, 'began', 1);
     const since = Date.now();
     await eventually('longer than the limit', () => Date.now() - since > 2000);

@@ -57,7 +57,7 @@ describe('dispatch', () => {
     }
   });
 
-  it('sends at most 1,000 units and about a megabyte at a time, in their order, and no more than the window', async () => {
+  it('sends at most 1,000 units and about two megabytes at a time, in their order, and no more than the window', async () => {
     const run = bench.run('r1', { settings: { window: 3500, batch: 1000 } });
     const sizes: number[] = [];
     bench.server.faults = { before: ({ name, request }) => void (name === 'push' && sizes.push((request as { units: unknown[] }).units.length)) };
@@ -73,7 +73,7 @@ describe('dispatch', () => {
     const run = bench.run();
     const sizes: number[] = [];
     bench.server.faults = { before: ({ name, request }) => void (name === 'push' && sizes.push((request as { units: unknown[] }).units.length)) };
-    run.plan(1, range(9), { size: 9, input: (index) => 'x'.repeat(index === 4 ? 3_000_000 : 300_000) });
+    run.plan(1, range(9), { size: 9, input: (index) => 'x'.repeat(index === 4 ? 6_000_000 : 600_000) });
     await bench.pass(0);
     expect(run.pendingIds()).toEqual(range(9).map((index) => `1.${index}.0`));
     expect(Math.max(...sizes)).toBe(3);
