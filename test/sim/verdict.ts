@@ -20,14 +20,14 @@ export function judge(world: World): void {
   }
 }
 
-/** Invariant 3. To be asked when all workers have left. */
-export function judgeLeftovers(world: World): void {
-  const { server, plan } = world;
-  // What lives for a time only has gone by now.
+/** Invariant 3: what is in the lists and should not be. */
+export function leftovers(world: World): string[] {
+  const { server } = world;
+  const found: string[] = [];
   const base = server.keys.control.length - 3;
   for (const [key, texts] of server.all()) {
     const [what = '', ...rest] = key.slice(base).split(':');
-    if (what === 'dead' || what === 'workers' || (what === 'w' && world.ledger.isStranded(key))) continue;
+    if (what === 'dead' || what === 'workers' || what === 'lease' || what === 'cancel' || (what === 'w' && world.ledger.isStranded(key))) continue;
     const id = (rest.join(':').split(':')[0] ?? '').split('~')[0] ?? '';
     const run = world.runs.find((one) => one.plan.id === id);
     if (run !== undefined && (run.isLeft || (run.told === undefined && !run.isLost))) continue;
@@ -35,8 +35,9 @@ export function judgeLeftovers(world: World): void {
       const left = texts.filter((text) => !isExcused(world, text));
       if (left.length === 0) continue;
     }
-    world.say(`${key} is left with ${texts.length} elements (${plan.seed}): ${texts.map((text) => text.slice(0, 60)).join(' ')}`);
+    found.push(`${key} is left with ${texts.length} elements: ${texts.map((text) => text.slice(0, 60)).join(' ')}`);
   }
+  return found;
 }
 
 function isExcused(world: World, text: string): boolean {

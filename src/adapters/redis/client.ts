@@ -14,7 +14,6 @@
  *    the next client of this process with the same settings.
  */
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
-import { createHash } from 'node:crypto';
 import type { RedisTarget, RedisTls } from '../../core/redis-config.ts';
 import type { TransportError } from '../../core/errors.ts';
 import { closedError, mutedError, timeoutError, transportError, unreachable } from './errors.ts';
@@ -47,7 +46,7 @@ export class Script {
 
   constructor(lua: string) {
     this.lua = lua;
-    this.sha = createHash('sha1').update(lua).digest('hex');
+    this.sha = process.getBuiltinModule('node:crypto').createHash('sha1').update(lua).digest('hex');
   }
 }
 
