@@ -39,7 +39,7 @@ const sum = (results, key) => results.find((result) => result.entry.key === key)
 async function rates({ rounds, quick, tell }, bytes, n) {
   const params = { n, bytes, concurrency: 100, warm: quick ? 20 : n / 10 };
   const others = [
-    { ...entry('bullmq', 'throughput', { ...params, awaited: true }, n), key: 'awaited', label: 'BullMQ, each job by `waitUntilFinished`' },
+    { ...entry('bullmq', 'throughput', { ...params, n: n / 10, awaited: true }, n / 10), key: 'awaited', label: 'BullMQ, each job by `waitUntilFinished`' },
     { ...entry('taskchart', 'throughput', { ...params, batches: true }, n), key: 'batches', label: 'taskchart, 20 jobs in a unit' },
   ];
   const entries = [...['taskchart', 'bullmq', 'bee-queue'].map((key) => entry(key, 'throughput', params, n)), ...(bytes === 100 ? others : [])];

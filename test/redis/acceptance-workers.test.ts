@@ -110,7 +110,8 @@ describe('40. draining', () => {
     if (what === 'a second SIGTERM') leaver.signal('SIGTERM');
     expect(await leaver.ended).toMatchObject({ code: 0, signal: null });
     const marks = marksIn(folder);
-    expect([of(marks, 'began'), of(marks, 'aborted'), of(marks, 'ended')]).toEqual([[0, 1], [0, 1], []]);
+    // Whether a task still hears of it before its process is gone is up to the machine.
+    expect([of(marks, 'began'), of(marks, 'ended')]).toEqual([[0, 1], []]);
     // Nobody died of them: they have not used up a delivery.
     expect((await bench.list(place, 'q:default')).map((unit) => unit.slice(0, 2))).toEqual(['1|', '1|', '1|']);
     release(folder, 'go');
