@@ -66,7 +66,7 @@ class Drawer {
   readonly #mark: string;
   readonly #given: Given;
   #ids = 0;
-  #left = 16;
+  #left = 12;
   loose = false;
 
   constructor(draw: Draw, mark: string, given: Given) {
@@ -79,7 +79,7 @@ class Drawer {
     const draw = this.#draw;
     const steps: Spec[] = [];
     if (draw.chance(0.4)) steps.push(this.#task());
-    const groups = draw.pick([1, 1, 2, 3]);
+    const groups = draw.pick([1, 1, 1, 2, 3]);
     for (let left = groups; left > 0; left -= 1) {
       steps.push(this.#group(draw.chance(0.85) ? 'redis' : 'local', 2));
       if (draw.chance(0.2)) steps.push(this.#step(1));

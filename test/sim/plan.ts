@@ -48,7 +48,7 @@ export function drawPlan(seed: number): Plan {
   const draw = new Draw(seedOf(seed, 'plan'));
   const failing = draw.chance(0.35);
   const quiet = draw.chance(0.1);
-  const runs = Array.from({ length: draw.pick([1, 1, 1, 2, 2, 3]) }, (_, at): PlannedRun => {
+  const runs = Array.from({ length: draw.pick([1, 1, 1, 1, 2, 2, 3]) }, (_, at): PlannedRun => {
     const volatile = draw.chance(0.12);
     const mark = 'abc'.charAt(at);
     return {
@@ -56,8 +56,8 @@ export function drawPlan(seed: number): Plan {
       startAt: draw.pick([0, 0, 50, 300]), cancelAt: !volatile && draw.chance(0.06) ? draw.between(50, 1500) : undefined,
     };
   });
-  const leaseMs = draw.pick([400, 1500, 3000, 6000]);
-  const workers = Array.from({ length: draw.between(1, 4) }, (_, at) => plannedWorker(draw, `w${at + 1}`, 'default'));
+  const leaseMs = draw.pick([600, 2000, 2000, 5000]);
+  const workers = Array.from({ length: draw.pick([1, 1, 2, 2, 3, 4]) }, (_, at) => plannedWorker(draw, `w${at + 1}`, 'default'));
   if (JSON.stringify(runs).includes('"other"')) workers.push(plannedWorker(draw, 'o1', 'other'));
   const deliveries = draw.pick([2, 3, 20, 20, 20]);
   return {
@@ -69,7 +69,7 @@ export function drawPlan(seed: number): Plan {
     diskMs: draw.pick([0, 1, 5, 40, 200]),
     drift: draw.pick([0, 0, 0.02, 0.2]),
     skewMs: draw.pick([0, 0, 0, 40, 3000]),
-    leaseMs, waitMs: draw.pick([200, 1000, 2000]), drainMs: draw.pick([0, 50, 1000]), deliveries,
+    leaseMs, waitMs: draw.pick([200, 1200, 2000]), drainMs: draw.pick([0, 50, 1000]), deliveries,
     coordinator: {
       window: draw.pick([1, 2, 5, 10_000]), batch: draw.pick([2, 2, 3, 1000, 1000]), waitMs: draw.pick([100, 600, 2000]), tickMs: draw.pick([150, 600, 1500]),
       auditAfterMs: draw.pick([800, 2000]), deliveries, cancelMs: 5000, expireMs: draw.pick([2000, 8000]), retryMs: draw.pick([10, 60]), longestRetryMs: 500, closeMs: 60_000,
