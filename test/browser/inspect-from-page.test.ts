@@ -17,7 +17,7 @@ let relay: Relay;
 beforeAll(async () => {
   const alias = { taskchart: join(repository, 'src/browser.ts'), 'taskchart/inspect': join(repository, 'src/inspect-browser.ts') };
   const { code, metafile } = await bundle({ entryPoints: ['test/fixtures/browser/inspected.ts'], alias });
-    // The inspector says what coordinators wait for, also in a page that only watches them: one pure function of theirs.
+  // The inspector says what coordinators wait for, also in a page that only watches them: one pure function of theirs.
   expect(outOfPlace(metafile).filter((file) => file !== 'machines/coordinator/survey.ts')).toEqual([]);
   writeFileSync(join(scratch, 'inspected.js'), code);
   writeFileSync(join(scratch, 'index.html'), '<!doctype html><title>Inspected</title><link rel="icon" href="data:,"><script type="module" src="inspected.js"></script>');
