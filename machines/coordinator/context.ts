@@ -31,7 +31,7 @@ export interface CoordinatorSettings {
   readonly deliveries: number;
   /** How long a cancelled unit stays marked for the workers. */
   readonly cancelMs: number;
-  /** Runs without a journal: how long their keys outlive them. */
+  /** Runs without a journal: how long their keys outlive them; well over `waitMs`, as they are renewed between two waits. */
   readonly expireMs: number;
   /** The first delay and the longest one before the lists are tried again. */
   readonly retryMs: number;

@@ -162,6 +162,8 @@ export class Ledger {
         if (where === 'results' || where === 'taken') this.results.add(unit);
         if (other === undefined) places.set(unit, { where, key, text, ...parsed });
         else if (this.#stranded.has(key) || this.#stranded.has(other.key)) this.doubled.add(unit);
+        // What was doubled stays so until both copies have ended: one may have become a result meanwhile.
+        else if (this.doubled.has(unit)) continue;
         else say(`unit ${unit} is in ${other.key} and in ${key}`);
       }
     }

@@ -60,6 +60,7 @@ export function drawPlan(seed: number): Plan {
   const workers = Array.from({ length: draw.pick([1, 1, 2, 2, 3, 4]) }, (_, at) => plannedWorker(draw, `w${at + 1}`, 'default'));
   if (JSON.stringify(runs).includes('"other"')) workers.push(plannedWorker(draw, 'o1', 'other'));
   const deliveries = draw.pick([2, 3, 20, 20, 20]);
+  const waits = { window: draw.pick([1, 2, 5, 10_000]), batch: draw.pick([2, 2, 3, 1000, 1000]), waitMs: draw.pick([100, 600, 2000]), tickMs: draw.pick([150, 600, 1500]) };
   return {
     seed, runs, workers,
     faults: quiet ? [] : drawFaults(draw, draw.pick([1, 2, 3, 4, 6, 9])),
@@ -71,8 +72,9 @@ export function drawPlan(seed: number): Plan {
     skewMs: draw.pick([0, 0, 0, 40, 3000]),
     leaseMs, waitMs: draw.pick([200, 1200, 2000]), drainMs: draw.pick([0, 50, 1000]), deliveries,
     coordinator: {
-      window: draw.pick([1, 2, 5, 10_000]), batch: draw.pick([2, 2, 3, 1000, 1000]), waitMs: draw.pick([100, 600, 2000]), tickMs: draw.pick([150, 600, 1500]),
-      auditAfterMs: draw.pick([800, 2000]), deliveries, cancelMs: 5000, expireMs: draw.pick([2000, 8000]), retryMs: draw.pick([10, 60]), longestRetryMs: 500, closeMs: 60_000,
+      ...waits, auditAfterMs: draw.pick([800, 2000]), deliveries, cancelMs: 5000,
+      // Keys are renewed between two waits: what lives no longer than a wait is lost again and again.
+      expireMs: draw.pick([2000, 8000]) + waits.waitMs, retryMs: draw.pick([10, 60]), longestRetryMs: 500, closeMs: 60_000,
     },
   };
 }
