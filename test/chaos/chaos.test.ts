@@ -1,4 +1,4 @@
-/** A minute of chaos. A failure prints the seed; `npm run chaos -- --seed <seed>` draws the same schedule. */
+/** A minute of chaos, the same schedule each time; `npm run chaos` draws others. A failure prints the seed; `npm run chaos -- --seed <seed>` draws the same schedule. */
 import { describe, expect, it } from 'vitest';
 import { tally, type Line } from './check.ts';
 import { runChaos } from './chaos.ts';
@@ -6,7 +6,7 @@ import { reportLines, verdictOf } from './report.ts';
 
 describe('chaos', () => {
   it('loses nothing and accepts nothing twice, whatever is killed, frozen, cut, emptied or restarted', async () => {
-    const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
+    const seed = Number(process.env['CHAOS_SEED'] ?? 1);
     const lines: string[] = [];
     try {
       const report = await runChaos({ seed, seconds: 40, leastFaults: 20, say: (line) => lines.push(line) });

@@ -18,7 +18,7 @@ import { startProxy, type Proxy } from '../redis/proxy.ts';
 import { startServer, type TestServer } from '../redis/server.ts';
 import { OwnProcess, WorkerProcess, eventually } from '../redis/worker-process.ts';
 import { readWitness, tally, type Span, type Tally } from './check.ts';
-import { faults, type Cast } from './faults.ts';
+import { faults, isDrained, type Cast } from './faults.ts';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -196,8 +196,8 @@ class Stage implements Cast {
     this.#slowest = Date.now() - from;
     const drained = this.workers.map(async (worker) => {
       worker.signal('SIGTERM');
-      const { code, stderr } = await worker.ended;
-      if (code !== 0) throw new Error(`a worker ended with ${code} when nothing was wrong: ${stderr.slice(-2000)}`);
+      const ended = await worker.ended;
+      if (!isDrained(ended)) throw new Error(`a worker ended with ${ended.code} ${ended.signal} when nothing was wrong: ${ended.stderr.slice(-2000)}`);
     });
     await Promise.all(drained);
   }
