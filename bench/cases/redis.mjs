@@ -23,7 +23,7 @@ async function measure(options) {
   const whole = await wholes(options);
   return {
     about: [
-      'Submitter and worker are a process each; both and the server share the cores. Every answer is checked. A first batch of jobs, outside the time, warms all contenders up alike.',
+      'Submitter and worker are a process each; both and the server share the cores. Every answer is checked. Workers live for long, so what is measured is a warm process: as many jobs again come first, outside the time, for all contenders alike.',
       'Redis keeps nothing on disk. BullMQ and bee-queue remove finished jobs, add in bulks of 1,000 and hear all results by one listener, which is the fastest way for both; BullMQ is also shown with a promise for each job. A job of taskchart is a unit of one run: kept in a slot of its worker until its result is in the run\'s list.',
       'Idle round trip: the worker has waited for some milliseconds, then one job is sent. For taskchart that is one more unit of a run that is under way; a whole run of one unit is shown below it.',
     ],
@@ -37,9 +37,9 @@ const entry = (key, workload, params, units, extra = {}) => ({ key, label: names
 const sum = (results, key) => results.find((result) => result.entry.key === key);
 
 async function rates({ rounds, quick, tell }, bytes, n) {
-  const params = { n, bytes, concurrency: 100, warm: quick ? 20 : n / 10 };
+  const params = { n, bytes, concurrency: 100, warm: quick ? 20 : n };
   const others = [
-    { ...entry('bullmq', 'throughput', { ...params, n: n / 10, awaited: true }, n / 10), key: 'awaited', label: 'BullMQ, each job by `waitUntilFinished`' },
+    { ...entry('bullmq', 'throughput', { ...params, n: n / 10, warm: n / 10, awaited: true }, n / 10), key: 'awaited', label: 'BullMQ, each job by `waitUntilFinished`' },
     { ...entry('taskchart', 'throughput', { ...params, batches: true }, n), key: 'batches', label: 'taskchart, 20 jobs in a unit' },
   ];
   const entries = [...['taskchart', 'bullmq', 'bee-queue'].map((key) => entry(key, 'throughput', params, n)), ...(bytes === 100 ? others : [])];
@@ -69,7 +69,7 @@ function pairs(a, b, read) {
 const p95 = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length * 0.95)];
 
 async function latencies({ rounds, quick, tell }) {
-  const params = { n: quick ? 10 : 200, warm: quick ? 2 : 50, restMs: 5 };
+  const params = { n: quick ? 10 : 500, warm: quick ? 2 : 1_000, restMs: 2 };
   const entries = [
     ...['taskchart', 'bullmq', 'bee-queue'].map((key) => entry(key, 'roundTrip', params, params.n)),
     { ...entry('taskchart', 'runs', params, params.n), key: 'runs', label: 'taskchart, a whole run for each' },
@@ -90,7 +90,7 @@ async function latencies({ rounds, quick, tell }) {
 }
 
 async function groupTimes({ rounds, quick, tell }) {
-  const params = { n: quick ? 20 : 1_000, repeats: quick ? 1 : 10, warm: quick ? 0 : 3, concurrency: 100 };
+  const params = { n: quick ? 20 : 1_000, repeats: quick ? 1 : 20, warm: quick ? 0 : 30, concurrency: 100 };
   const results = await interleave([entry('taskchart', 'group', params, params.n), { ...entry('bullmq', 'group', params, params.n), label: 'BullMQ, a flow' }], rounds, tell);
   const rows = results.map(({ entry: { label }, samples, failure }) => [label, samples.length === 0 ? failureText(failure) : spread(samples.map((sample) => median(sample.times)), millis)]);
   const ratio = pairs(sum(results, 'bullmq'), sum(results, 'taskchart'), (sample) => sample.times);

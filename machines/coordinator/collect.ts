@@ -79,14 +79,13 @@ function acceptOne(draft: Draft, result: ArrivedResult): Accepted | undefined {
     return undefined;
   }
   const members = membersOf(unit);
-  if (result.kind === 'done' && result.body.ends.length !== members) {
+  if (result.kind === 'done' && result.ends.length !== members) {
     draft.now.bad += 1;
     return undefined;
   }
   markDelivered(draft, group, index, unit);
-  if (result.kind === 'dead') return { group: id, index, generation, ends: failedEnds(members, deadUnit(group, result)), worker: undefined, startedAt: undefined, durationMs: undefined };
-  const { ends, worker, startedAt, durationMs } = result.body;
-  return { group: id, index, generation, ends, worker, startedAt, durationMs };
+  if (result.kind === 'done') return result;
+  return { group: id, index, generation, ends: failedEnds(members, deadUnit(group, result)), worker: undefined, startedAt: undefined, durationMs: undefined };
 }
 
 export function markDelivered(draft: Draft, group: GroupDraft, index: number, unit: OpenUnit): void {

@@ -5,7 +5,7 @@
  * randomness come in with the events. One event gives at most one command for each actor.
  */
 import type { SerializedError } from '../../src/core/errors.ts';
-import type { MemberEnd, ResultBody, SharedBody, UnitBody } from '../../src/core/messages.ts';
+import type { MemberEnd, SharedBody, UnitBody } from '../../src/core/messages.ts';
 
 /** Who may change a run's intake. See `Fence` of the ports. */
 export interface Fence {
@@ -35,26 +35,33 @@ export interface Arrival {
   readonly result?: ArrivedResult | undefined;
 }
 
-export type ArrivedResult = {
-  readonly group: number;
-  readonly index: number;
-  readonly generation: number;
-} & (
-  | { readonly kind: 'done'; readonly body: ResultBody }
-  /** No worker could execute it. */
-  | { readonly kind: 'dead'; readonly deliveries: number; readonly reason: string }
-);
+export type ArrivedResult = Finished | Dead;
 
-/** A unit that is not open any more, and how its members have ended. */
-export interface Accepted {
+interface OfUnit {
   readonly group: number;
   readonly index: number;
   readonly generation: number;
+}
+
+interface Finished extends OfUnit {
+  readonly kind: 'done';
+  /** One for each member of the unit. */
   readonly ends: readonly MemberEnd[];
   readonly worker: string | undefined;
+  /** By the worker's clock, in milliseconds since the epoch, and how long it took. */
   readonly startedAt: number | undefined;
   readonly durationMs: number | undefined;
 }
+
+/** No worker could execute it. */
+interface Dead extends OfUnit {
+  readonly kind: 'dead';
+  readonly deliveries: number;
+  readonly reason: string;
+}
+
+/** A unit that is not open any more, and how its members have ended. */
+export type Accepted = Omit<Finished, 'kind'>;
 
 export interface LiveWorker {
   readonly worker: string;

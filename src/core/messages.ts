@@ -11,8 +11,11 @@
 import { ProtocolError } from './errors.ts';
 import type { SerializedError } from './errors.ts';
 import type { Graph, NodeId } from './graph.ts';
+import { parseUnitId, readResultHeader, unitHeader, type UnitNumbers } from './headers.ts';
 import type { Json } from './json-type.ts';
 import { preview } from './preview.ts';
+
+export { parseUnitId, unitHeader };
 
 export const MESSAGE_VERSION = 1;
 
@@ -93,18 +96,14 @@ export interface ResultBody {
   readonly durationMs: number;
 }
 
-export type Result =
-  | { readonly kind: 'ended' | 'parked'; readonly id: string; readonly attempt: number; readonly body: ResultBody }
-  | { readonly kind: 'dead'; readonly id: string; readonly attempt: number; readonly reason: string };
+export type Result = UnitNumbers & { readonly id: string; readonly attempt: number; /** `R|id|attempt` */ readonly header: string } & (
+  | { readonly kind: 'ended' | 'parked'; readonly body: ResultBody }
+  | { readonly kind: 'dead'; readonly reason: string }
+);
 
 /** A unit's id: its group, its first member, and how often the branch was handed out before. */
 export function unitId(group: number, index: number, generation: number): string {
   return `${group}.${index}.${generation}`;
-}
-
-export function parseUnitId(id: string): { readonly group: number; readonly index: number; readonly generation: number } | undefined {
-  const parts = /^(\d+)\.(\d+)\.(\d+)$/.exec(id);
-  return parts === null ? undefined : { group: Number(parts[1]), index: Number(parts[2]), generation: Number(parts[3]) };
 }
 
 export function headerOf(unit: Pick<Unit, 'attempt' | 'run' | 'id'>): string {
@@ -113,12 +112,6 @@ export function headerOf(unit: Pick<Unit, 'attempt' | 'run' | 'id'>): string {
 
 export function encodeUnit(unit: Unit): string {
   return `${headerOf(unit)}|${JSON.stringify(unit.body)}`;
-}
-
-/** The header alone, in parts and as `text`; nothing for a text that has none. */
-export function unitHeader(text: string): (Omit<Unit, 'body'> & { readonly text: string }) | undefined {
-  const parts = /^([1-9]\d{0,8})\|([^|]+)\|(\d+\.\d+\.\d+)\|/.exec(text);
-  return parts === null ? undefined : { attempt: Number(parts[1]), run: parts[2] as string, id: parts[3] as string, text: parts[0].slice(0, -1) };
 }
 
 /** Throws ProtocolError `protocol/bad-unit`. */
@@ -161,21 +154,24 @@ export function encodeDead(id: string, attempt: number, reason: string): string 
 
 /** The header of a result, by which a trim is verified; empty where it has none: what is no text is not read as it was written. */
 export function resultHeader(text: string): string {
-  return /^[RPD]\|\d+\.\d+\.\d+\|\d+(?=\|)/.exec(text)?.[0] ?? '';
+  return readResultHeader(text)?.text ?? '';
 }
 
 /** Throws ProtocolError `protocol/bad-result`. */
 export function decodeResult(text: string): Result {
-  const parts = /^([RPD])\|(\d+\.\d+\.\d+)\|([1-9]\d{0,8})\|/.exec(text);
-  if (parts === null) throw bad('result', 'it has no header R|id|attempt', text);
-  const [header, kind, id, attempt] = parts as unknown as [string, string, string, string];
+  const header = readResultHeader(text);
+  const numbers = header && parseUnitId(header.id);
+  if (header === undefined || numbers === undefined || header.attempt === 0) throw bad('result', 'it has no header R|id|attempt', text);
+  const { kind, id, attempt } = header;
+  const { group, index, generation } = numbers;
+  const from = header.text.length + 1;
   if (kind === 'D') {
-    const reason = parseJson('result', text, header.length);
-    return { kind: 'dead', id, attempt: Number(attempt), reason: typeof reason === 'string' ? reason : 'unknown' };
+    const reason = parseJson('result', text, from);
+    return { kind: 'dead', id, group, index, generation, attempt, header: header.text, reason: typeof reason === 'string' ? reason : 'unknown' };
   }
-  const body = parseBody('result', text, header.length) as unknown as ResultBody;
+  const body = parseBody('result', text, from) as unknown as ResultBody;
   if (!Array.isArray(body.ends) || body.ends.length === 0 || !body.ends.every(isEnd)) throw bad('result', 'its ends are not a list of ends', text);
-  return { kind: kind === 'P' ? 'parked' : 'ended', id, attempt: Number(attempt), body };
+  return { kind: kind === 'P' ? 'parked' : 'ended', id, group, index, generation, attempt, header: header.text, body };
 }
 
 /** A hint on the control channel. */

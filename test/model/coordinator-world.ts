@@ -678,8 +678,11 @@ function arrivalOf(text: string): Arrival {
   const header = resultHeader(text);
   try {
     const result = decodeResult(text);
-    const unit = parseUnitId(result.id) as { group: number; index: number; generation: number };
-    return { header, result: result.kind === 'dead' ? { ...unit, kind: 'dead', deliveries: result.attempt, reason: result.reason } : { ...unit, kind: 'done', body: result.body } };
+    const { group, index, generation } = result;
+    const unit = { group, index, generation };
+    if (result.kind === 'dead') return { header, result: { ...unit, kind: 'dead', deliveries: result.attempt, reason: result.reason } };
+    const { ends, worker, startedAt, durationMs } = result.body;
+    return { header, result: { ...unit, kind: 'done', ends, worker, startedAt, durationMs } };
   } catch {
     return { header };
   }

@@ -181,7 +181,7 @@ describe('the chart', () => {
     state = send(state, { type: 'RETRY', at: 5 });
     state = send(state, { type: 'ACQUIRED', ...stamp(state), fence: { epoch: 1, nonce: 'n' }, seq: 1, held: 0 });
     state = send(state, { type: 'AUDITED', ...stamp(state), present: ['1.0.0'] });
-    state = send(state, { type: 'HEARD', ...wait, arrival: { header: 'R|1.0.0|1', result: { group: 1, index: 0, generation: 0, kind: 'done', body: { v: 1, ends: [[1]], worker: 'w', startedAt: 0, durationMs: 0 } } } });
+    state = send(state, { type: 'HEARD', ...wait, arrival: { header: 'R|1.0.0|1', result: { group: 1, index: 0, generation: 0, kind: 'done', ends: [[1]], worker: 'w', startedAt: 0, durationMs: 0 } } });
     expect([state.context.replay, state.context.held, state.context.delivered]).toEqual([true, 0, 0]);
     state = send(state, { type: 'TURNED', ...stamp(state), taken: { arrivals: [], held: 1 } });
     expect([state.value, state.context.command?.type]).toEqual(['replay', 'READ']);

@@ -11,7 +11,7 @@
 import { fromCallback, type AnyActorRef } from 'xstate';
 import { InvariantError, reviveError, serializeError, TransportError } from '../../core/errors.ts';
 import type { Graph } from '../../core/graph.ts';
-import { decodeResult, parseUnitId, resultHeader } from '../../core/messages.ts';
+import { decodeResult, resultHeader } from '../../core/messages.ts';
 import type { Arrival, CoordinatorEvent, HostCommand, ListsCommand, ListsEvent, TimersCommand, WaitCommand } from '../../../machines/index.ts';
 import type { Clock, Logger, Random, Refused, TaskLists } from '../../ports.ts';
 import type { DispatchHost } from './dispatch.ts';
@@ -195,16 +195,15 @@ function refused({ status }: Refused): Answer {
 
 /** Invariant 2. */
 function arrivalOf(text: string, logger: Logger | undefined): Arrival {
-  const header = resultHeader(text);
   try {
     const result = decodeResult(text);
-    const unit = parseUnitId(result.id);
-    if (unit === undefined) return { header };
-    if (result.kind === 'dead') return { header, result: { ...unit, kind: 'dead', deliveries: result.attempt, reason: result.reason } };
-    return { header, result: { ...unit, kind: 'done', body: result.body } };
+    const { header, group, index, generation } = result;
+    if (result.kind === 'dead') return { header, result: { group, index, generation, kind: 'dead', deliveries: result.attempt, reason: result.reason } };
+    const { ends, worker, startedAt, durationMs } = result.body;
+    return { header, result: { group, index, generation, kind: 'done', ends, worker, startedAt, durationMs } };
   } catch (thrown) {
     logger?.log('warn', 'a message in the results was dropped', { error: thrown instanceof Error ? thrown.message : String(thrown) });
-    return { header };
+    return { header: resultHeader(text) };
   }
 }
 
