@@ -175,7 +175,7 @@ export type Refused = { readonly status: 'fenced' | 'gone' };
 
 /** What a group's units share, stored once beside them. */
 export interface SharedPart {
-  /** The last part of its key: the group's id and the hash of the text, or `graph`. */
+  /** The last part of its key: the group's id and the hash of the text, or `graph`; never a number alone. */
   readonly name: string;
   readonly text: string;
 }
@@ -282,11 +282,16 @@ export interface TaskLists {
   >;
   /** Elements of `taken`, without a change: from `from`, at most `most`. */
   held(request: { readonly run: string; readonly from: number; readonly most: number }): Promise<readonly string[]>;
-  /** Removes the `count` oldest of `taken`, if the last of them is `last` (its header `R|id|attempt`; empty where it has none). */
-  trim(request: { readonly run: string; readonly fence: Fence; readonly count: number; readonly last: string }): Promise<{ readonly status: 'ok' | 'mismatch' } | Refused>;
+  /**
+   * Removes the `count` oldest of `taken`, if the last of them is `last` (its header `R|id|attempt`; empty where it has none),
+   * and the shared parts in `forget`, which no unit needs any more.
+   */
+  trim(request: { readonly run: string; readonly fence: Fence; readonly count: number; readonly last: string; readonly forget?: readonly string[] | undefined }): Promise<
+    { readonly status: 'ok' | 'mismatch' } | Refused
+  >;
   audit(request: { readonly run: string; readonly fence: Fence; readonly queues: readonly string[] }): Promise<Audit | Refused>;
   /**
-   * Marks entries (`*`, group ids, unit ids) as cancelled for `forMs`, and takes what is pending of them out of the queues;
+   * Marks entries (`*`, group ids, unit ids) as cancelled for `forMs`, the latest 1,000 of them, and takes what is pending of them out of the queues;
    * `removed` counts those. Tells everyone by the signal `C|run|entry`.
    */
   cancel(request: { readonly run: string; readonly fence: Fence; readonly entries: readonly string[]; readonly queues: readonly string[]; readonly forMs: number }): Promise<

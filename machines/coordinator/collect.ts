@@ -14,7 +14,7 @@
 import { cut } from '../../src/core/preview.ts';
 import type { SerializedError } from '../../src/core/errors.ts';
 import { failedEnd, unitId, type MemberEnd } from '../../src/core/messages.ts';
-import { dropFirst, items, peek, push } from '../execution-context/queue.ts';
+import { dropFirst, items, peek, push, take as takeFirst } from '../execution-context/queue.ts';
 import type { OpenUnit, TakenPart } from './context.ts';
 import type { Draft, GroupDraft } from './draft.ts';
 import type { Accepted, Arrival, ArrivedResult, CoordinatorEvent, UnitRef } from './events.ts';
@@ -123,9 +123,9 @@ function remember(draft: Draft, arrivals: readonly Arrival[]): void {
   now.taken = push(now.taken, { count: arrivals.length, last: last.header, delivery: now.delivered, revision: now.abortedAt });
 }
 
-/** What may go from `taken`: the prefix that durable revisions hold. */
-export function trimmable(draft: Draft): { readonly count: number; readonly last: string } | null {
-  const { taken, covered, durable } = draft.now;
+/** What may go: from `taken` the prefix that durable revisions hold, and shared parts of groups that are over. */
+export function trimmable(draft: Draft): { readonly count: number; readonly last: string; readonly forget: readonly string[] } | null {
+  const { taken, unneeded, covered, durable, settings } = draft.now;
   let count = 0;
   let last = '';
   for (const part of items<TakenPart>(taken)) {
@@ -133,12 +133,18 @@ export function trimmable(draft: Draft): { readonly count: number; readonly last
     count += part.count;
     last = part.last;
   }
-  return count === 0 ? null : { count, last };
+  const forget: string[] = [];
+  for (const { name, revision } of items(unneeded)) {
+    if (revision > durable || forget.length === settings.batch) break;
+    forget.push(name);
+  }
+  return count + forget.length === 0 ? null : { count, last, forget };
 }
 
-/** The first `count` elements are gone. */
-export function trimmed(draft: Draft, count: number): void {
+/** The first `count` elements are gone, and so many shared parts. */
+export function trimmed(draft: Draft, count: number, forgets: number): void {
   const { now } = draft;
+  now.unneeded = takeFirst(now.unneeded, forgets)[1];
   let left = count;
   for (let first = peek(now.taken); first !== undefined && left >= first.count; first = peek(now.taken)) {
     now.taken = dropFirst(now.taken);

@@ -8,7 +8,7 @@
  *    the set as `delivered` until the run has said that it holds the result.
  * 2. `taken` describes the first `held` elements of the list of that name, in their order, unless a caller that was given
  *    up has put something between them: a trim or the next take shows it.
- * 3. Nothing here grows with what is over, but one small number for each group whose shared part was stored.
+ * 3. Nothing here grows with what is over.
  */
 import type { SerializedError } from '../../src/core/errors.ts';
 import type { UnitBody } from '../../src/core/messages.ts';
@@ -124,6 +124,8 @@ export interface Outstanding {
   readonly type: 'ACQUIRE' | 'READ' | 'AUDIT' | 'TURN' | 'CANCEL' | 'SURVEY' | 'RELEASE';
   readonly push?: { readonly batch: number; readonly queue: number; readonly units: readonly UnitRef[]; readonly missing: readonly number[] } | undefined;
   readonly trim?: number | undefined;
+  /** How many of `unneeded`. */
+  readonly forgets?: number | undefined;
   readonly takes?: boolean | undefined;
   /** How many of `cancels`. */
   readonly cancels?: number | undefined;
@@ -197,6 +199,8 @@ export interface CoordinatorContext {
   readonly resets: number;
   /** Groups whose shared parts may be stored: at which reset they were; -1 is at none. The same for the graph. */
   readonly shared: Vec<number>;
+  /** Shared parts of groups that are over, by name: to be removed once the revision that has ended them is durable. */
+  readonly unneeded: Fifo<{ readonly name: string; readonly revision: number }>;
   readonly graph: { readonly wanted: boolean; readonly storedAt: number };
 
   /** When a result or a reply to a push last came. */
@@ -226,7 +230,7 @@ export function initialCoordinatorContext({ run, nonce, journalled, durable = 0,
     delivered: 0, unaccepted: emptyFifo(), unacceptedUnits: 0, accepted: emptyFifo(), covered: 0, dropped: 0, bad: 0,
     number: 0, command: null, wait: null,
     more: false, replay: false, trimNow: false, surveyDue: false, auditDue: false, refresh: false, cancels: emptyFifo(), abortedAt: 0, turn: 0,
-    audited: false, seen: emptyFifo(), unsure: null, resets: 0, shared: emptyVec(), graph: { wanted: graph, storedAt: -1 },
+    audited: false, seen: emptyFifo(), unsure: null, resets: 0, shared: emptyVec(), unneeded: emptyFifo(), graph: { wanted: graph, storedAt: -1 },
     movedAt: 0, tickMs: null, shortestStartMs: null,
     attempts: 0, error: null, retryMs: 0, closing: false, cancelledAll: false,
   };

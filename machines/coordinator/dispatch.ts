@@ -54,10 +54,10 @@ function turn(draft: Draft): boolean {
   const picked = pick(draft);
   const taken = takePart(draft);
   const done = trimmable(draft);
-  const trim = done !== null && (picked !== undefined || taken !== null || now.trimNow || done.count >= now.settings.batch) ? done : null;
+  const trim = done !== null && (picked !== undefined || taken !== null || now.trimNow || done.count + done.forget.length >= now.settings.batch) ? done : null;
   if (picked === undefined && taken === null && trim === null) return false;
   const push = picked === undefined ? null : leaving(draft, picked);
-  const kept = { trim: trim?.count, takes: taken !== null, ...(picked !== undefined && push !== null && { push: { batch: push.batch, queue: picked.queue, units: picked.units.map(({ group, index, generation }): UnitRef => [group, index, generation]), missing: push.missing } }) };
+  const kept = { trim: trim?.count, forgets: trim?.forget.length, takes: taken !== null, ...(picked !== undefined && push !== null && { push: { batch: push.batch, queue: picked.queue, units: picked.units.map(({ group, index, generation }): UnitRef => [group, index, generation]), missing: push.missing } }) };
   draft.command({ type: 'TURN', run: now.run, fence: draft.fence, push, trim, take: taken, expireMs: draft.expireMs }, kept);
   return true;
 }
@@ -126,7 +126,7 @@ function leaving(draft: Draft, { queue: at, units }: Picked): PushPart {
   const queue = draft.queue(at);
   const groups = new Map<number, PlannedGroup>();
   for (const { group } of units) if (!groups.has(group)) groups.set(group, (draft.group(group) as GroupDraft).plan);
-  const missing = [...groups.keys()].filter((id) => draft.storedAt(id) !== now.resets);
+  const missing = [...groups.values()].flatMap(({ id, beside }) => (beside === undefined || draft.storedAt(id) === now.resets ? [] : id));
   // Their names are known from here on: whatever becomes of the push, they can be removed.
   for (const id of missing) draft.stored(id, now.resets);
   const graph = now.graph.wanted && now.graph.storedAt !== now.resets;
@@ -147,7 +147,7 @@ export function turned(draft: Draft, { at, pushed, trimmed: trim, taken }: Of<'T
   if (command.push !== undefined && pushed !== undefined) hasLeft(draft, command.push, pushed);
   if (command.trim !== undefined && trim !== undefined) {
     now.trimNow = false;
-    if (trim === 'ok') trimmed(draft, command.trim);
+    if (trim === 'ok') trimmed(draft, command.trim, command.forgets ?? 0);
     else now.replay = true;
   }
   if (taken !== undefined) hasTaken(draft, taken);
@@ -202,7 +202,7 @@ const SHORTEST_TICK_MS = 50;
 function armTick(draft: Draft): void {
   const { now } = draft;
   const { settings, shortestStartMs, tickMs } = now;
-  if (now.open === 0 && now.taken.size === 0 && now.journalled) return;
+  if (now.open === 0 && now.taken.size === 0 && now.unneeded.size === 0 && now.journalled) return;
   const start = shortestStartMs === null ? settings.tickMs : Math.max(SHORTEST_TICK_MS, Math.ceil(shortestStartMs / 2));
   const look = now.queues.some(({ workers }) => workers === null) && now.open > 0 ? FIRST_LOOK_MS : settings.tickMs;
   const wanted = Math.min(settings.tickMs, start, look);

@@ -5,6 +5,7 @@
  *
  * Invariant: the context that it was opened over never changes.
  */
+import { push } from '../execution-context/queue.ts';
 import { VecDraft, emptyVec, entries, get } from '../execution-context/vec.ts';
 import type { CoordinatorContext, OpenGroup, OpenUnit, Outstanding, Queue } from './context.ts';
 import { newQueue } from './context.ts';
@@ -86,6 +87,13 @@ export class Draft {
 
   stored(id: number, reset: number): void {
     (this.#shared ??= new VecDraft(this.before.shared)).set(id, reset);
+  }
+
+  /** A group's shared part is of no use any more once `revision` is durable. */
+  discard({ id, beside }: PlannedGroup, revision: number): void {
+    if (beside === undefined || this.storedAt(id) === undefined) return;
+    (this.#shared ??= new VecDraft(this.before.shared)).delete(id);
+    this.now.unneeded = push(this.now.unneeded, { name: beside, revision });
   }
 
   /** The fence; whoever asks has seen that there is one. */

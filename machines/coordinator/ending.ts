@@ -1,6 +1,6 @@
 /** Leaving: what is out there is cancelled, then everything of the run is removed. */
 import type { SerializedError } from '../../src/core/errors.ts';
-import { entries } from '../execution-context/vec.ts';
+import { items } from '../execution-context/queue.ts';
 import type { Draft } from './draft.ts';
 
 export function startClosing(draft: Draft): void {
@@ -21,7 +21,8 @@ export function end(draft: Draft): void {
     now.cancelledAll = true;
     return draft.command({ type: 'CANCEL', run, fence: draft.fence, entries: ['*'], queues, forMs: settings.cancelMs });
   }
-  const shared = [...entries(now.shared)].map(([id]) => String(id));
+  const open = draft.allGroups().flatMap(({ plan: { id, beside } }) => (beside === undefined || draft.storedAt(id) === undefined ? [] : beside));
+  const shared = [...open, ...[...items(now.unneeded)].map(({ name }) => name)];
   // Where nothing was ever uncertain, nothing is left in the queues by now: to look through them takes the longer the more others have there.
   draft.command({ type: 'RELEASE', run, fence: draft.fence, queues: now.resets === 0 ? [] : queues, shared: now.graph.wanted ? [...shared, 'graph'] : shared });
 }

@@ -26,6 +26,8 @@ export interface PlannedGroup {
   readonly id: number;
   readonly queue: string;
   readonly shared: SharedBody;
+  /** The name by which the shared part is stored beside its units; absent where it travels within them. */
+  readonly beside?: string | undefined;
   readonly startTimeoutMs?: number | undefined;
 }
 
@@ -142,7 +144,8 @@ export type ListsCommand = { readonly number: number } & (
       readonly run: string;
       readonly fence: Fence;
       readonly push: PushPart | null;
-      readonly trim: { readonly count: number; readonly last: string } | null;
+      /** `forget`: names of shared parts that no unit needs any more. */
+      readonly trim: { readonly count: number; readonly last: string; readonly forget: readonly string[] } | null;
       readonly take: { readonly most: number } | null;
       readonly expireMs: number | undefined;
     }

@@ -115,6 +115,7 @@ function abortGroup(draft: Draft, id: number, revision: number): void {
   });
   for (const entry of there ? [String(id)] : stop) cancel(draft, entry, revision);
   draft.removeGroup(id);
+  draft.discard(group.plan, revision);
 }
 
 /** Before the first audit, what an earlier life of the run has pushed may be there too. */

@@ -151,7 +151,7 @@ export class CoordinatorWorld {
   /** Of the run in the lists, but for what is in the hands of workers. */
   leftovers(): string[] {
     const { keys, lists } = this;
-    const own = [keys.coordinator(RUN), keys.sequence(RUN), keys.results(RUN), keys.taken(RUN), keys.cancelled(RUN), keys.shared(RUN, 'graph'), ...Array.from({ length: this.#nextGroup }, (_, group) => keys.shared(RUN, String(group)))];
+    const own = [keys.coordinator(RUN), keys.sequence(RUN), keys.results(RUN), keys.taken(RUN), keys.cancelled(RUN), keys.shared(RUN, 'graph'), ...Array.from({ length: this.#nextGroup }, (_, group) => keys.shared(RUN, `g${group}`))];
     return [...own.filter((key) => lists.has(key)), ...['a', 'b'].flatMap((queue) => lists.list(keys.queue(queue)))];
   }
 
@@ -244,7 +244,7 @@ export class CoordinatorWorld {
     const groups = [...new Set(refs.map(([group]) => group))];
     this.send({
       type: 'PLANNED', at: this.now, revision: this.revision,
-      groups: groups.map((id) => ({ id, queue: queueOf(id), shared: { v: 1, runId: RUN, workflow: 'f', graphHash: 'h', startedAt: 0, node: 'g', key: String(id), size: 9, queue: queueOf(id), channel: {} } })),
+      groups: groups.map((id) => ({ id, queue: queueOf(id), beside: `g${id}`, shared: { v: 1, runId: RUN, workflow: 'f', graphHash: 'h', startedAt: 0, node: 'g', key: String(id), size: 9, queue: queueOf(id), channel: {} } })),
       units: refs.map(([id, index, generation]) => ({ group: id, index, generation, body: { v: 1, group: String(id), index, entry: 't' } })),
     });
   }
@@ -426,7 +426,7 @@ export class CoordinatorWorld {
     const most = (push?.batch ?? 0) % 3 === 0 ? 2 : 1000;
     const leaving = push?.units.slice(0, most) ?? [];
     const units = leaving.map(({ group, index, generation, body }) => encodeUnit({ attempt: 1, run: RUN, id: unitId(group, index, generation), body }));
-    const pushed = push === null ? undefined : runs.push(store, { run: RUN, fence, batch: push.batch, queue: push.queue, units, shared: push.missing.map((id) => ({ name: String(id), text: 's' })) });
+    const pushed = push === null ? undefined : runs.push(store, { run: RUN, fence, batch: push.batch, queue: push.queue, units, shared: push.missing.map((id) => ({ name: `g${id}`, text: 's' })) });
     const trimmed = trim === null ? undefined : runs.trim(store, { run: RUN, fence, ...trim });
     const taken = take === null ? undefined : runs.take(store, { run: RUN, fence, ...take }, []);
     for (const reply of [pushed, trimmed, taken]) if (reply?.status === 'fenced' || reply?.status === 'gone') return refused(reply.status);

@@ -112,7 +112,7 @@ describe('the chart', () => {
     const old = { number: -1, at: 5 };
     const header = 'R|1.0.0|1';
     const all: CoordinatorEvent[] = [
-      { type: 'PLANNED', at: 5, revision: 1, groups: [{ id: 1, queue: 'q', shared: { v: 1, runId: 'r', workflow: 'w', graphHash: 'h', startedAt: 0, node: 'g', key: '1', size: 1, queue: 'q', channel: {} } }], units: [{ group: 1, index: 0, generation: 0, body: { v: 1, group: '1', index: 0, entry: 't' } }] },
+      { type: 'PLANNED', at: 5, revision: 1, groups: [{ id: 1, queue: 'q', beside: '1', shared: { v: 1, runId: 'r', workflow: 'w', graphHash: 'h', startedAt: 0, node: 'g', key: '1', size: 1, queue: 'q', channel: {} } }], units: [{ group: 1, index: 0, generation: 0, body: { v: 1, group: '1', index: 0, entry: 't' } }] },
       { type: 'DURABLE', revision: 1 }, { type: 'ACCEPTED', delivery: 1, revision: 1 }, { type: 'ABORTED', revision: 1, groups: [1], units: [] },
       { type: 'CLOSE', how: 'ended' }, { type: 'CLOSE', how: 'left' }, { type: 'GAVE_UP', at: 5 }, { type: 'TICK', at: 50_000 }, { type: 'RETRY', at: 5 },
       ...(['lists', 'results', 'timers', 'host'] as const).map((from): CoordinatorEvent => ({ type: 'READY', from, at: 5 })),

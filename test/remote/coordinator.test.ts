@@ -51,7 +51,7 @@ describe('dispatch', () => {
     // They are kept alive for as long as it lives.
     for (let seconds = 0; seconds < 60; seconds += 5) await bench.pass(5000);
     const { keys } = bench.server;
-    for (const key of [keys.coordinator(run.name), keys.sequence(run.name), keys.shared(run.name, '1')]) {
+    for (const key of [keys.coordinator(run.name), keys.sequence(run.name), keys.shared(run.name, 'g1')]) {
       expect(bench.server.timeLeft(key)).toBeGreaterThan(10_000);
       expect(bench.server.timeLeft(key)).toBeLessThanOrEqual(20_000);
     }
@@ -117,10 +117,34 @@ describe('dispatch', () => {
     const units = run.pending.map(decodeUnit);
     expect(units.filter(({ body }) => body.shared !== undefined).map(({ id }) => id)).toEqual(['1.0.0', '1.1.0']);
     expect(units[0]?.body.shared?.node).toBe('group');
-    expect(decodeShared(server.list(server.keys.shared('r1', '2'))[0] ?? '').key).toBe('2');
-    expect(server.list(server.keys.shared('r1', '1'))).toEqual([]);
+    expect(decodeShared(server.list(server.keys.shared('r1', 'g2'))[0] ?? '').key).toBe('2');
+    expect(server.list(server.keys.shared('r1', 'g1'))).toEqual([]);
     expect(JSON.parse(server.list(server.keys.shared('r1', 'graph'))[0] ?? '')).toEqual({ v: 1, graph });
-    expect(bench.shared).toEqual(['graph', '2']);
+    expect(bench.shared).toEqual(['graph', 'g2']);
+  });
+
+  it.each([true, false])('removes the shared part of a group that is over, and not before that is durable (journal: %s)', async (journalled) => {
+    const run = bench.run('r1', { journalled });
+    const worker = bench.worker();
+    const { keys } = bench.server;
+    const stored = (): string[] => [1, 2, 3].filter((group) => bench.server.list(keys.shared('r1', `g${group}`)).length > 0).map(String);
+    run.plan(1, [0]);
+    run.plan(2, [0]);
+    await bench.pass(0);
+    await worker.claim();
+    await worker.finish();
+    await bench.pass(0);
+    expect(stored()).toEqual(['1', '2']);
+    run.isDurable = !journalled;
+    run.revision += 1;
+    run.coordinator.ended([1], run.revision);
+    run.plan(3, [0]);
+    await bench.pass(0);
+    if (journalled) expect(stored()).toEqual(['1', '2']);
+    run.makeDurable();
+    await bench.pass(5000);
+    expect(stored()).toEqual(['2', '3']);
+    expect(bench.server.list(keys.sequence('r1')).slice(1).sort()).toEqual(['g2', 'g3']);
   });
 
   it('tells two runs with the same groups apart', async () => {
@@ -145,7 +169,7 @@ describe('collect', () => {
     await worker.claim();
     await worker.finish((id) => [[`${id} a`], { kind: 'ended', cell: { error: { name: 'E', message: 'no' } }, steps: 3 }]);
     await bench.pass(0);
-    expect(run.given).toEqual(['1.0.0', '1.2.0'].map((id) => ({
+    expect(run.given).toMatchObject(['1.0.0', '1.2.0'].map((id) => ({
       group: 1, index: Number(id[2]), generation: 0, worker: 'w1', startedAt: 5, durationMs: 7, ends: [[`${id} a`], { kind: 'ended', cell: { error: { name: 'E', message: 'no' } }, steps: 3 }],
     })));
   });

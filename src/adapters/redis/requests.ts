@@ -5,6 +5,9 @@ import type { PushRequest, StepRequest } from '../../ports.ts';
 /** No call carries more elements than this. */
 export const MOST_ELEMENTS = 1000;
 
+/** So many of the entries that a run has cancelled stay marked, the latest: workers that hold units of it read them in every step. */
+export const CANCEL_LIMIT = 1000;
+
 export function checkPush({ units }: PushRequest): void {
   if (units.length > MOST_ELEMENTS) throw new InvariantError('invariant/broken', `A push carries ${units.length} units, more than ${MOST_ELEMENTS}.`);
 }

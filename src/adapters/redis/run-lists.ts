@@ -86,9 +86,12 @@ export class RunLists {
     return textsOf('LRANGE', await this.#client.commands.call('LRANGE', [this.#keys.taken(run), from, from + most - 1]));
   }
 
-  async trim({ run, fence, count, last }: RequestOf<'trim'>): ReplyOf<'trim'> {
-    const [status] = statusOf('trim', await this.#client.commands.run(scripts.trim, [this.#keys.coordinator(run), this.#keys.taken(run)], [fenceText(fence), count, last]));
+  async trim({ run, fence, count, last, forget = [] }: RequestOf<'trim'>): ReplyOf<'trim'> {
+    const { coordinator, taken, sequence, shared } = this.#keys;
+    const keys = [coordinator(run), taken(run), sequence(run), ...forget.map((name) => shared(run, name))];
+    const [status] = statusOf('trim', await this.#client.commands.run(scripts.trim, keys, [fenceText(fence), count, last, ...forget]));
     if (isRefused(status) || status === 'mismatch') return { status };
+    for (const name of forget) this.#expiring.get(run)?.shared.delete(name);
     return { status: okOnly('trim', status) };
   }
 
@@ -122,11 +125,12 @@ export class RunLists {
 
   async release({ run, fence, queues, shared }: RequestOf<'release'>): ReplyOf<'release'> {
     const { coordinator, sequence, results, taken, cancelled } = this.#keys;
-    // Only the holder of the fence adds to them, and that is checked again by the script.
-    const [purged, listed] = await Promise.all([this.#purge(run, fence, ['*'], queues), this.#client.commands.call('LRANGE', [sequence(run), 1, -1])]);
+    // What does not outlive this process was stored by this process alone. Elsewhere only the holder of the fence adds to them,
+    // and that is checked again by the script.
+    const own = this.#expiring.get(run)?.shared;
+    const [purged, listed] = await Promise.all([this.#purge(run, fence, ['*'], queues), own ?? this.#client.commands.call('LRANGE', [sequence(run), 1, -1])]);
     if (purged.status !== 'ok') return purged;
-    const stored = textsOf('LRANGE', listed);
-    const names = new Set([...shared, ...stored, ...(this.#expiring.get(run)?.shared ?? [])]);
+    const names = new Set([...shared, ...(own ?? textsOf('LRANGE', listed as Reply))]);
     const keys = [coordinator(run), sequence(run), results(run), taken(run), cancelled(run), ...[...names].map((name) => this.#keys.shared(run, name))];
     const released = await this.#done('release', scripts.release, keys, [fenceText(fence)]);
     if (released.status === 'ok') this.#expiring.delete(run);

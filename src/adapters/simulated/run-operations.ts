@@ -9,6 +9,7 @@
 import { resultHeader, unitHeader } from '../../core/messages.ts';
 import type { Audit, Fence, PushRequest, Refused, TaskLists } from '../../ports.ts';
 import { parseEntries } from '../redis/registry.ts';
+import { CANCEL_LIMIT } from '../redis/requests.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { MemoryLists } from './memory.ts';
 
@@ -68,13 +69,16 @@ export function keepTaken({ lists, keys }: Store, run: string): void {
   if (timeLeft !== undefined) lists.expire(keys.taken(run), timeLeft);
 }
 
-export function trim({ lists, keys }: Store, { run, fence, count, last }: RequestOf<'trim'>): ReplyOf<'trim'> {
+export function trim({ lists, keys }: Store, { run, fence, count, last, forget = [] }: RequestOf<'trim'>): ReplyOf<'trim'> {
   const refused = checkFence(lists, keys, run, fence);
   if (refused !== undefined) return refused;
-  if (count === 0) return { status: 'ok' };
-  const found = lists.list(keys.taken(run))[count - 1];
-  if (found === undefined || resultHeader(found) !== last) return { status: 'mismatch' };
-  lists.shift(keys.taken(run), count);
+  if (count > 0) {
+    const found = lists.list(keys.taken(run))[count - 1];
+    if (found === undefined || resultHeader(found) !== last) return { status: 'mismatch' };
+    lists.shift(keys.taken(run), count);
+  }
+  for (const name of forget) lists.remove(keys.shared(run, name));
+  if (forget.length > 0) lists.keep(keys.sequence(run), (text) => !forget.includes(text));
   return { status: 'ok' };
 }
 
@@ -93,6 +97,7 @@ export function cancel({ lists, keys, publish }: Store, { run, fence, entries, q
   if (refused !== undefined) return refused;
   const key = keys.cancelled(run);
   lists.append(key, entries.filter((entry) => !lists.list(key).includes(entry)));
+  lists.shift(key, Math.max(0, lists.length(key) - CANCEL_LIMIT));
   lists.expire(key, forMs);
   const removed = purge(lists, run, entries, queues.map(keys.queue));
   for (const entry of entries) publish(`C|${run}|${entry}`);

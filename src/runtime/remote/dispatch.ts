@@ -15,6 +15,8 @@ export interface PlannedGroup {
   readonly id: number;
   readonly queue: string;
   readonly shared: SharedBody;
+  /** The name by which the shared part is stored beside its units; absent where it travels within them. */
+  readonly beside?: string | undefined;
   /** Its units fail when nobody has started one of the group's units for so long and no live worker serves the queue. */
   readonly startTimeoutMs?: number | undefined;
 }

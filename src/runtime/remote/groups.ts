@@ -149,8 +149,8 @@ export class RemoteGroups {
       ...(given.input !== undefined && { input: [given.input] as const }),
       ...(site.observers.watched && { watched: true as const }),
     };
-    const plan: PlannedGroup = { id, queue, shared, ...(startTimeoutMs !== undefined && { startTimeoutMs }) };
     const name = `${id}-${hashJson(shared as unknown as Json)}`;
+    const plan: PlannedGroup = { id, queue, shared, ...(!travelsWithin(shared) && { beside: name }), ...(startTimeoutMs !== undefined && { startTimeoutMs }) };
     const group: OpenGroup = { node, key: given.key, size: given.size, coordinator: this.#coordinatorAt(transport), plan, name, entry: this.#entryOf(node) };
     this.#open.set(id, group);
     return group;
@@ -264,6 +264,17 @@ export class RemoteGroups {
     if (note.kind === 'progress' && typeof note.done === 'number') observers.tell({ type: 'task.progress', ...place, done: note.done, total: note.total, note: note.note });
     else if (note.kind === 'log' && typeof note.message === 'string') observers.tell({ type: 'task.log', ...place, level: note.level, message: note.message, data: note.data });
   }
+}
+
+/**
+ * Groups of up to so many members send a shared part of up to so much text with each unit: that saves a worker the way to it.
+ * It depends on that part alone, so it is the same for all units of a group.
+ */
+const FEW_MEMBERS = 4;
+const SHORT_TEXT = 4096;
+
+function travelsWithin(shared: SharedBody): boolean {
+  return shared.size === 1 || (shared.size <= FEW_MEMBERS && JSON.stringify(shared).length <= SHORT_TEXT);
 }
 
 function memberKey(group: number, index: number): string {

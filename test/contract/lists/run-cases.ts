@@ -160,6 +160,21 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
       expect(await lists.take({ ...held, most: 1 })).toEqual({ status: 'ok', items: [], held: 2 });
     }));
 
+    test('a trim removes shared parts that nobody needs any more, and their names, with or without results (5)', use(async (subject) => {
+      const coordinator = await new TestCoordinator(subject, 'r').acquire();
+      const { lists, held } = coordinator;
+      const shared = ['1-a', '2-b', 'graph'].map((name) => ({ name, text: `{"of":"${name}"}` }));
+      expect(await lists.push({ ...held, batch: 1, queue: 'q', units: [], shared })).toEqual({ status: 'ok' });
+      expect(await lists.push({ ...held, batch: 2, queue: 'q', units: [], shared: shared.slice(0, 1) })).toEqual({ status: 'ok' });
+      expect(await lists.trim({ ...held, count: 1, last: 'R|1.0.0|1', forget: ['1-a'] })).toEqual({ status: 'mismatch' });
+      expect(await lists.shared({ run: 'r', name: '1-a' })).toBe('{"of":"1-a"}');
+      for (const _ of [1, 2]) expect(await lists.trim({ ...held, count: 0, last: '', forget: ['1-a', 'never'] })).toEqual({ status: 'ok' });
+      expect(await Promise.all(['1-a', '2-b', 'graph'].map((name) => lists.shared({ run: 'r', name })))).toEqual([undefined, '{"of":"2-b"}', '{"of":"graph"}']);
+      expect(await subject.list(subject.keys.sequence('r'))).toEqual(['2', '2-b', 'graph']);
+      expect(await lists.push({ ...held, batch: 2, queue: 'q', units: [], shared: shared.slice(0, 1) })).toEqual({ status: 'ok' });
+      expect(await lists.shared({ run: 'r', name: '1-a' })).toBeUndefined();
+    }));
+
     test('garbage among the results is taken and trimmed like the rest', use(async (subject) => {
       const coordinator = await new TestCoordinator(subject, 'r').acquire();
       await subject.put(subject.keys.results('r'), ['rubbish|', 'R|x']);
@@ -237,6 +252,14 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
   });
 
   describe('cancel', () => {
+    test('the latest 1,000 entries stay marked', use(async (subject) => {
+      const { lists, held } = await new TestCoordinator(subject, 'r').acquire();
+      const entries = Array.from({ length: 1500 }, (_, at) => String(at));
+      expect(await lists.cancel({ ...held, entries, queues: ['q'], forMs: 60_000 })).toEqual({ status: 'ok', removed: 0 });
+      expect(await lists.cancel({ ...held, entries: ['1500'], queues: ['q'], forMs: 60_000 })).toEqual({ status: 'ok', removed: 0 });
+      expect(await subject.list(subject.keys.cancelled('r'))).toEqual([...entries.slice(501), '1500']);
+    }));
+
     test('what is pending of the run goes, the units of others stay in their order', use(async (subject) => {
       const a = await new TestCoordinator(subject, 'a').acquire();
       const b = await new TestCoordinator(subject, 'b').acquire();

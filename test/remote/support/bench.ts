@@ -122,7 +122,7 @@ export class PlayedRun {
     for (const index of indexes) this.#planned.set(unitId(group, index, generation), this.revision);
     const units = indexes.map((index): PlannedUnit => ({
       group, index, generation,
-      body: { v: 1, group: String(group), index, entry: 'task', inputs: Array.from({ length: members }, (_, at) => [input(index + at)] as const) },
+      body: { v: 1, group: `g${group}`, index, entry: 'task', inputs: Array.from({ length: members }, (_, at) => [input(index + at)] as const) },
     }));
     this.coordinator.plan(this.revision, [groupOf(group, queue, size, startTimeoutMs)], units);
     this.#next();
@@ -131,7 +131,7 @@ export class PlayedRun {
   /** The same again, as after a restart of the executor. */
   tellAgain(group: number, indexes: readonly number[], { generation = 0, queue = 'q', size = 10 } = {}): void {
     for (const index of indexes) this.#planned.set(unitId(group, index, generation), Math.min(this.revision, this.#planned.get(unitId(group, index, generation)) ?? this.revision));
-    const units = indexes.map((index): PlannedUnit => ({ group, index, generation, body: { v: 1, group: String(group), index, entry: 'task', inputs: [[index]] } }));
+    const units = indexes.map((index): PlannedUnit => ({ group, index, generation, body: { v: 1, group: `g${group}`, index, entry: 'task', inputs: [[index]] } }));
     this.coordinator.plan(this.revision, [groupOf(group, queue, size)], units);
   }
 
@@ -315,5 +315,5 @@ export class PlayedWorker {
 
 function groupOf(id: number, queue: string, size: number, startTimeoutMs?: number): PlannedGroup {
   const shared: SharedBody = { v: 1, runId: 'r1', workflow: 'flow', graphHash: 'h', startedAt: 1, node: 'group', key: String(id), size, queue, channel: {} };
-  return { id, queue, shared, ...(startTimeoutMs !== undefined && { startTimeoutMs }) };
+  return { id, queue, shared, ...(size > 4 && { beside: `g${id}` }), ...(startTimeoutMs !== undefined && { startTimeoutMs }) };
 }

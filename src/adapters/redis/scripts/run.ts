@@ -1,5 +1,6 @@
 /** Scripts of coordinators. A comment before each names its keys and arguments. */
 import { Script } from '../client.ts';
+import { CANCEL_LIMIT } from '../requests.ts';
 import { EXPIRE, FENCE } from './common.ts';
 
 /** KEYS coord, seq, res, taken. ARGV nonce, fence or '', expireMs or ''. */
@@ -72,15 +73,23 @@ end
 return { 'ok', items, redis.call('LLEN', KEYS[2]) }
 `);
 
-/** KEYS coord, taken. ARGV fence, count, header of the last, empty where it has none (as resultHeader of core/messages.ts). */
+/**
+ * KEYS coord, taken, seq, shared parts that are to go. ARGV fence, count, header of the last, empty where it has none (as
+ * resultHeader of core/messages.ts), names of the shared parts.
+ */
 export const trim = new Script(`${FENCE}
 local why = fence_refused(KEYS[1], ARGV[1])
 if why then return { why } end
 local count = tonumber(ARGV[2])
-if count == 0 then return { 'ok' } end
-local last = redis.call('LINDEX', KEYS[2], count - 1)
-if not last or (string.match(last, '^([RPD]|%d+%.%d+%.%d+|%d+)|') or '') ~= ARGV[3] then return { 'mismatch' } end
-redis.call('LTRIM', KEYS[2], count, -1)
+if count > 0 then
+  local last = redis.call('LINDEX', KEYS[2], count - 1)
+  if not last or (string.match(last, '^([RPD]|%d+%.%d+%.%d+|%d+)|') or '') ~= ARGV[3] then return { 'mismatch' } end
+  redis.call('LTRIM', KEYS[2], count, -1)
+end
+for at = 4, #KEYS do
+  redis.call('UNLINK', KEYS[at])
+  redis.call('LREM', KEYS[3], 0, ARGV[at])
+end
 return { 'ok' }
 `);
 
@@ -95,6 +104,7 @@ for at = 5, #ARGV do
   known[ARGV[at]] = true
   redis.call('PUBLISH', ARGV[3], 'C|' .. ARGV[4] .. '|' .. ARGV[at])
 end
+redis.call('LTRIM', KEYS[2], -${CANCEL_LIMIT}, -1)
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return { 'ok' }
 `);
