@@ -211,7 +211,7 @@ describe('lists that were lost', () => {
     // Nothing happens that would show it, but the next look.
     for (let ticks = 0; ticks < 2; ticks += 1) await bench.pass(5000);
     expect(run.pendingIds().length).toBe(7);
-    expect(bench.shared).toEqual(['graph', '1', 'graph', '1']);
+    expect(bench.shared).toEqual(['graph', 'g1', 'graph', 'g1']);
     await finish(run, 10);
     expect(run.failures).toEqual([]);
   });
