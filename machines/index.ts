@@ -16,7 +16,7 @@ export * as Vec from './execution-context/vec.ts';
 export { createCoordinatorMachine, type CoordinatorMachine } from './coordinator.machine.ts';
 export { defaultSettings as defaultCoordinatorSettings, type CoordinatorContext, type CoordinatorInput, type CoordinatorSettings } from './coordinator/context.ts';
 export { unitsWaiting } from './coordinator/survey.ts';
-export type { Accepted, Arrival, ArrivedResult, CoordinatorEvent, Fence, HostCommand, ListsCommand, ListsEvent, PushPart, TimersCommand, UnitRef, WaitCommand } from './coordinator/events.ts';
+export type { Accepted, Arrival, ArrivedResult, CoordinatorEvent, Fence, HostCommand, ListsCommand, ListsEvent, PlannedGroup, PlannedUnit, PushPart, TimersCommand, UnitRef, WaitCommand } from './coordinator/events.ts';
 export { createWorkerMachine, type WorkerMachine } from './worker.machine.ts';
 export { workerStep } from './worker/step.ts';
 export { initialWorker, workerState, type Held, type Place, type WorkerContext, type WorkerSettings, type WorkerState, type WorkerVerdict } from './worker/context.ts';

@@ -15,19 +15,23 @@ export interface Fence {
 
 export type UnitRef = readonly [group: number, index: number, generation: number];
 
+/** A unit of a group: one branch, or with `batch` several, from `index` on. */
 export interface PlannedUnit {
   readonly group: number;
   readonly index: number;
+  /** How often its branch was handed out before. */
   readonly generation: number;
   readonly body: UnitBody;
 }
 
+/** A group whose units are planned. */
 export interface PlannedGroup {
   readonly id: number;
   readonly queue: string;
   readonly shared: SharedBody;
   /** The name by which the shared part is stored beside its units; absent where it travels within them. */
   readonly beside?: string | undefined;
+  /** Its units fail when nobody has started one of the group's units for so long and no live worker serves the queue. */
   readonly startTimeoutMs?: number | undefined;
 }
 

@@ -1,37 +1,9 @@
 /** What a run and its coordinator say to each other. */
-import type { MemberEnd, SharedBody, UnitBody } from '../../core/messages.ts';
+import type { Accepted, PlannedGroup, PlannedUnit } from '../../../machines/index.ts';
 
-/** A unit of a group: one branch, or with `batch` several, from `index` on. */
-export interface PlannedUnit {
-  readonly group: number;
-  readonly index: number;
-  /** How often its branch was handed out before. */
-  readonly generation: number;
-  readonly body: UnitBody;
-}
-
-/** A group whose units are planned. */
-export interface PlannedGroup {
-  readonly id: number;
-  readonly queue: string;
-  readonly shared: SharedBody;
-  /** The name by which the shared part is stored beside its units; absent where it travels within them. */
-  readonly beside?: string | undefined;
-  /** Its units fail when nobody has started one of the group's units for so long and no live worker serves the queue. */
-  readonly startTimeoutMs?: number | undefined;
-}
-
+export type { PlannedGroup, PlannedUnit };
 /** A result that was accepted: the unit was open, and is not any more. */
-export interface Delivered {
-  readonly group: number;
-  readonly index: number;
-  readonly generation: number;
-  /** One for each member of the unit. */
-  readonly ends: readonly MemberEnd[];
-  readonly worker: string | undefined;
-  readonly startedAt: number | undefined;
-  readonly durationMs: number | undefined;
-}
+export type Delivered = Accepted;
 
 /** Why a run's units do not move, or that they do. */
 export interface RemoteWait {
