@@ -46,7 +46,7 @@ export const defaultSettings: CoordinatorSettings = Object.freeze({
 });
 
 export interface CoordinatorInput {
-  /** The key of the run: its id, and for a run without a journal something that tells its lives apart. */
+  /** The key of the run: its id, and what tells it from others of that id; without a journal also its lives from each other. */
   readonly run: string;
   /** Letters and digits; tells coordinators of one epoch apart. */
   readonly nonce: string;

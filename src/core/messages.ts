@@ -77,7 +77,7 @@ export interface SharedGraph {
 export interface Unit {
   /** Deliveries, from 1. */
   readonly attempt: number;
-  /** The key of the run: its id, and for a run without a journal something that tells its lives apart. */
+  /** The key of the run: its id, and what tells it from others of that id; without a journal also its lives from each other. */
   readonly run: string;
   readonly id: string;
   readonly body: UnitBody;

@@ -26,6 +26,8 @@ export interface LedgerHost {
   stateOf(run: string, group: number, index: number, generation: number): 'unplanned' | 'open' | 'over' | undefined;
   /** Whether the durable run has its verdict; nothing for runs without a journal. */
   isOver(run: string): boolean | undefined;
+  /** What a run's key in the lists stands for: its id, where it has a journal. */
+  nameOf(run: string): string;
   /** Whether anything has gone wrong that may cost a worker its lease: this one, or any. */
   isDisturbed(worker?: string): boolean;
   /** Whether a worker may give back what it has not finished. */
@@ -136,7 +138,7 @@ export class Ledger {
 
   /** The places of a run's units. */
   of(run: string): readonly string[] {
-    return [...this.#places.values()].filter((place) => place.run === run).map(({ id, key }) => `${id} in ${key}`);
+    return [...this.#places.values()].filter((place) => this.#host.nameOf(place.run) === run).map(({ id, key }) => `${id} in ${key}`);
   }
 
   #look(): { places: Map<string, Place>; fences: Map<string, string> } {
@@ -156,7 +158,7 @@ export class Ledger {
           say(`${key} holds what is neither a unit nor a result: ${text.slice(0, 80)}`);
           continue;
         }
-        const unit = `${parsed.run} ${parsed.id}`;
+        const unit = `${this.#host.nameOf(parsed.run)} ${parsed.id}`;
         const other = places.get(unit);
         if (where === 'slot' && texts.length > 1) this.crowded.add(unit);
         if (where === 'results' || where === 'taken') this.results.add(unit);
@@ -218,7 +220,8 @@ export class Ledger {
   /** Invariant 5. */
   #answered(call: SimulatedCall, was: Place, now: Place, say: (why: string) => void): void {
     if (now.text.startsWith('D|')) {
-      this.dead.set(was.run, (this.dead.get(was.run) ?? 0) + 1);
+      const name = this.#host.nameOf(was.run);
+      this.dead.set(name, (this.dead.get(name) ?? 0) + 1);
       if (call.name !== 'step') this.#lostLease(was, say);
       return;
     }

@@ -41,7 +41,7 @@ export function leftovers(world: World): string[] {
 }
 
 function isExcused(world: World, text: string): boolean {
-  return world.runs.some((run) => text.includes(`|${run.plan.id}|`) && (run.isLeft || (run.told === undefined && !run.isLost)));
+  return world.runs.some((run) => text.includes(`|${run.plan.id}~`) && (run.isLeft || (run.told === undefined && !run.isLost)));
 }
 
 function checkOutcome(world: World, { plan, told, expected, cancelledAt }: SimRun): void {

@@ -410,14 +410,22 @@ export class World {
       say: (problem) => this.say(problem),
       stateOf: (run, group, index, generation) => this.#runOf(run)?.oracle?.stateOf(group, index, generation),
       isOver: (run) => this.#runOf(run)?.oracle?.isOver,
+      nameOf: (run) => this.#runOf(run)?.plan.id ?? run,
       isDisturbed: (worker) => this.#disturbed.has('*') || (worker === undefined ? this.#disturbed.size > 0 : this.#disturbed.has(worker)),
       hasLost: () => this.losses > 0,
       givesBack: (worker) => this.workers.some(({ plan, isDraining }) => plan.id === worker && isDraining),
     };
   }
 
-  #runOf(runId: string): SimRun | undefined {
-    return this.runs.find(({ plan }) => plan.id === runId);
+  /** By its id, or by its key in the lists: a run without a journal, and a group inside of a branch, have other keys. */
+  #runOf(name: string): SimRun | undefined {
+    return this.runs.find(({ plan, oracle }) => {
+      if (plan.id === name) return true;
+      const startedAt = oracle?.context?.run?.startedAt;
+      if (startedAt === undefined) return false;
+      const key = `${plan.id}~${startedAt.toString(36)}`;
+      return name === key || name.startsWith(`${key}~`);
+    });
   }
 
   // --- runs

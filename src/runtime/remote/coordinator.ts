@@ -18,7 +18,7 @@ import { coordinatorActors, equip } from './coordinator-actors.ts';
 import type { DispatchHost, Dispatcher, PlannedGroup, PlannedUnit, RemoteWait } from './dispatch.ts';
 
 export interface CoordinatorOptions {
-  /** The key of the run: its id, and for a run without a journal something that tells its lives apart. */
+  /** The key of the run: its id, and what tells it from others of that id; without a journal also its lives from each other. */
   readonly run: string;
   /** With a journal nothing leaves before it is durable; without one everything is durable at once. */
   readonly journalled: boolean;

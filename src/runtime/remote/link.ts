@@ -2,8 +2,10 @@
  * Ties a run to its remote groups: which run key they use, when what they do may leave the process, how they end.
  *
  * Invariants
- * 1. With a journal the run's own id is its key, and nothing leaves before the revision that planned it is durable. Without
- *    one a crash may bring back an older state that plans other work under the same ids, so each life has a key of its own.
+ * 1. With a journal the run's id and the moment when it began are its key, in all its lives, and nothing leaves before the
+ *    revision that planned it is durable: another run of the same id, whose store was lost or emptied, meets nothing of it.
+ *    Without one a crash may bring back an older state that plans other work under the same ids, so each life has a key of
+ *    its own.
  * 2. `leave` takes effect once.
  * 3. Each place has a run key of its own, by its number in the graph: two may turn out to be the same lists under two names
  *    (localhost, 127.0.0.1), where two coordinators of one run would take it from each other for ever.
@@ -80,11 +82,12 @@ export class RemoteLink {
     const { site, groups, outbox, recorder, run, executor, failed } = this.#link;
     const journalled = recorder?.journalled === true;
     const facts = contextOf(run)?.run;
-    const runKey = journalled ? site.runId : `${site.runId}~${site.environment.newId()}`;
+    const startedAt = facts?.startedAt ?? site.environment.clock.now();
+    const runKey = `${site.runId}~${journalled ? startedAt.toString(36) : site.environment.newId()}`;
     const remote: RemoteGroups = new RemoteGroups({
       site, outbox, groups, failed,
       confirm: journalled ? recorder.confirm?.bind(recorder) : undefined,
-      startedAt: facts?.startedAt ?? site.environment.clock.now(),
+      startedAt,
       graphHash: site.code.definition.graphHash,
       revision: () => contextOf(run)?.revision ?? 0,
       isOpen: (group) => Vec.get(contextOf(run)?.groups ?? Vec.emptyVec<never>(), group) !== undefined,
