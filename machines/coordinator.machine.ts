@@ -88,7 +88,7 @@ const guards = {
   isForeign: ({ context, event }: Given) => event.type === 'ACQUIRED' && isForeign(context, event),
   isForeignAtEnd: ({ context, event }: Given) => event.type === 'ACQUIRED' && context.closing && isForeign(context, event),
   holdsNothing: ({ event }: Given) => event.type === 'ACQUIRED' && event.held === 0,
-  isFullPage: ({ context, event }: Given) => event.type === 'READ' && event.arrivals.length >= context.settings.batch,
+  isFullPage: ({ context, event }: Given) => event.type === 'READ' && event.arrivals.length >= context.page,
   isShifted: ({ context, event }: Given) => event.type === 'READ' && isShifted(context, event),
   isHopeless: ({ event }: Given) => event.type === 'LOST' && !event.retryable,
   isHopelessAtEnd: ({ context, event }: Given) => event.type === 'LOST' && !event.retryable && context.closing,

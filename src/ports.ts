@@ -262,7 +262,7 @@ export interface Audit {
  * 4. Only the holder of the fence changes a run's intake (push, take, trim, cancel, release); others hear `fenced`.
  * 5. `take` moves the oldest results to `taken`; `trim` removes from there only what its caller has named by its last element.
  * 6. A unit in the slot of a worker without a lease goes back to the front of its queue with its attempt raised, or, past
- *    `deliveries`, to the dead ones; its run is told by `D|id|attempt|json`.
+ *    `deliveries`, to the dead ones; its run is told by `D|id|attempt|json`. One of a run without a coordinator's token goes.
  * 7. A result for a run without a coordinator's token is dropped.
  * 8. A lost reply is a rejection with TransportError, whose `retryable` says whether trying again can help.
  */

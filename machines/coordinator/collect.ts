@@ -1,7 +1,7 @@
 /**
  * Results: which are accepted, in which order they stand in `taken`, when they may go from there.
  *
- * Owns: acceptance, the memory of `taken`. Does not own: when to take (dispatch.ts), reading everything again (reconcile.ts).
+ * Owns: acceptance, the memory of `taken`, how many are fetched at a time. Does not own: when to take (dispatch.ts), reading everything again (reconcile.ts).
  *
  * Invariants
  * 1. A result is accepted if its unit is open in this generation, and with that it is not open any more; everything else is
@@ -157,4 +157,17 @@ export function trimmed(draft: Draft, count: number, forgets: number): void {
 export function settled(draft: Draft): void {
   draft.now.attempts = 0;
   draft.now.error = null;
+}
+
+/** A page that is read begins with the last element of the one before. */
+const SHORTEST_PAGE = 2;
+const PAGE_CUT = 8;
+
+/** Results may be so big that a page of them does not come in time: the next one is tried with fewer. */
+export function shorterPage({ now }: Draft): void {
+  now.page = Math.max(SHORTEST_PAGE, Math.floor(now.page / PAGE_CUT));
+}
+
+export function longerPage({ now }: Draft): void {
+  now.page = Math.min(now.settings.batch, now.page * 2);
 }

@@ -174,6 +174,8 @@ export interface CoordinatorContext {
   readonly command: Outstanding | null;
   /** The blocking wait. One that is not live was begun before a reset: what it brings is read again. */
   readonly wait: { readonly number: number; readonly live: boolean } | null;
+  /** Elements of the next take or read: fewer after one that was lost, which may have been too long for its time. */
+  readonly page: number;
   /** Results may be there: take, before waiting. */
   readonly more: boolean;
   /** `taken` is not what it should be: it is read again. */
@@ -218,9 +220,10 @@ export interface CoordinatorContext {
 }
 
 export function initialCoordinatorContext({ run, nonce, journalled, durable = 0, confirms = false, fresh = false, graph = false, queues = [], settings }: CoordinatorInput): CoordinatorContext {
+  const all = { ...defaultSettings, ...settings };
   return {
     run, nonce, journalled, confirms, fresh,
-    settings: { ...defaultSettings, ...settings },
+    settings: all,
     at: 0,
     fence: null,
     seq: 0,
@@ -229,7 +232,7 @@ export function initialCoordinatorContext({ run, nonce, journalled, durable = 0,
     taken: emptyFifo(), held: 0, lastRead: null,
     delivered: 0, unaccepted: emptyFifo(), unacceptedUnits: 0, accepted: emptyFifo(), covered: 0, dropped: 0, bad: 0,
     number: 0, command: null, wait: null,
-    more: false, replay: false, trimNow: false, surveyDue: false, auditDue: false, refresh: false, cancels: emptyFifo(), abortedAt: 0, turn: 0,
+    page: all.batch, more: false, replay: false, trimNow: false, surveyDue: false, auditDue: false, refresh: false, cancels: emptyFifo(), abortedAt: 0, turn: 0,
     audited: false, seen: emptyFifo(), unsure: null, resets: 0, shared: emptyVec(), unneeded: emptyFifo(), graph: { wanted: graph, storedAt: -1 },
     movedAt: 0, tickMs: null, shortestStartMs: null,
     attempts: 0, error: null, retryMs: 0, closing: false, cancelledAll: false,

@@ -10,7 +10,7 @@
  * 4. Trims ride along with what has to go anyway, but for those that have waited for a tick.
  */
 import { emptyFifo, items, pushAll, take as takeFrom, type Fifo } from '../execution-context/queue.ts';
-import { receive, settled, take, trimmable, trimmed } from './collect.ts';
+import { longerPage, receive, settled, take, trimmable, trimmed } from './collect.ts';
 import type { Outstanding } from './context.ts';
 import type { Draft, GroupDraft, QueueDraft } from './draft.ts';
 import type { ListsCommand, ListsEvent, PlannedGroup, PlannedUnit, PushPart, UnitRef } from './events.ts';
@@ -65,7 +65,7 @@ function turn(draft: Draft): boolean {
 function takePart({ now }: Draft): TakePart {
   if (now.pushed === 0) now.more = false;
   const wanted = now.refresh || (now.more && !isFull(now));
-  return wanted && now.wait?.live !== true ? { most: now.settings.batch } : null;
+  return wanted && now.wait?.live !== true ? { most: now.page } : null;
 }
 
 /** The run is behind: it gets no more until it has taken in what it was given. */
@@ -157,7 +157,7 @@ function hasLeft(draft: Draft, { batch, queue: at, units, missing }: NonNullable
   const { now } = draft;
   now.seq = batch;
   now.movedAt = now.at;
-  for (const id of missing) if (!groups.includes(id)) draft.stored(id, NOT_STORED);
+  for (const id of missing) if (!groups.includes(id) && draft.group(id) !== undefined) draft.stored(id, NOT_STORED);
   const queue = draft.queue(at);
   const stayed = units.slice(count);
   queue.most = stayed.length > 0 ? Math.max(1, count * 2) : Math.min(now.settings.batch, queue.most * 2);
@@ -182,6 +182,7 @@ export function goAgain(draft: Draft, queue: QueueDraft, refs: readonly UnitRef[
 /** What was taken is the end of `taken`, unless somebody else has put something there (collect.ts, invariant 3). */
 function hasTaken(draft: Draft, { arrivals, held }: NonNullable<Of<'TURNED'>['taken']>): void {
   const { now } = draft;
+  longerPage(draft);
   now.refresh = false;
   now.more = arrivals.length > 0;
   if (held === now.held + arrivals.length) return take(draft, arrivals);

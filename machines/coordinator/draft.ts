@@ -89,9 +89,9 @@ export class Draft {
     (this.#shared ??= new VecDraft(this.before.shared)).set(id, reset);
   }
 
-  /** A group's shared part is of no use any more once `revision` is durable. */
+  /** A group's shared part is of no use any more once `revision` is durable. An earlier life may have stored it. */
   discard({ id, beside }: PlannedGroup, revision: number): void {
-    if (beside === undefined || this.storedAt(id) === undefined) return;
+    if (beside === undefined || (this.storedAt(id) === undefined && this.now.fresh)) return;
     (this.#shared ??= new VecDraft(this.before.shared)).delete(id);
     this.now.unneeded = push(this.now.unneeded, { name: beside, revision });
   }

@@ -15,7 +15,7 @@
 import type { SerializedError } from '../../src/core/errors.ts';
 import { parseUnitId, unitId } from '../../src/core/messages.ts';
 import { emptyFifo, items, pushAll } from '../execution-context/queue.ts';
-import { take } from './collect.ts';
+import { longerPage, shorterPage, take } from './collect.ts';
 import type { CoordinatorContext } from './context.ts';
 import { goAgain } from './dispatch.ts';
 import type { Draft, GroupDraft } from './draft.ts';
@@ -71,8 +71,8 @@ export function forgetTaken({ now }: Draft): void {
 }
 
 export function read(draft: Draft): void {
-  const { run, held, settings } = draft.now;
-  draft.command({ type: 'READ', run, from: Math.max(0, held - 1), most: settings.batch });
+  const { run, held, page } = draft.now;
+  draft.command({ type: 'READ', run, from: Math.max(0, held - 1), most: page });
 }
 
 /** Invariant 1. */
@@ -84,6 +84,7 @@ export function hasRead(draft: Draft, event: Of<'READ'>): void {
   const { now } = draft;
   now.at = event.at;
   now.command = null;
+  longerPage(draft);
   const arrivals = now.lastRead === null ? event.arrivals : event.arrivals.slice(1);
   now.lastRead = event.arrivals.at(-1)?.header ?? null;
   if (!now.audited) now.seen = pushAll(now.seen, arrivals.flatMap(({ result }) => (result === undefined ? [] : unitId(result.group, result.index, result.generation))));
@@ -147,6 +148,8 @@ function cancelStrays(draft: Draft, present: readonly string[]): void {
 
 /** A reply was lost, or the lists said that nobody owns the run. */
 export function lost(draft: Draft, event: Of<'LOST'>): void {
+  const { now } = draft;
+  if (event.from === 'lists' && (now.command?.type === 'READ' || now.command?.takes === true)) shorterPage(draft);
   reset(draft, event.from === 'results');
   delay(draft, event.error, event);
 }

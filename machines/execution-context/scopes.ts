@@ -216,7 +216,8 @@ export function drop(draft: Draft, scopes: Set<number>, groups: Set<number>): vo
 function dropGroup(draft: Draft, id: number): void {
   const group = draft.group(id);
   if (group === undefined) return;
-  if (group.open > 0) draft.abortGroups.push(id);
+  // Of members that are with workers the group's executor knows more than how many are open here: what has come back from a wait.
+  if (group.open > 0 || group.batch !== undefined) draft.abortGroups.push(id);
   draft.openMembers -= group.open;
   draft.agenda.delete(group);
   draft.removeGroup(id);

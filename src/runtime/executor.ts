@@ -49,8 +49,9 @@ export class Executor implements RangeHost, TokenHost {
   receive(command: ExecuteCommand): void {
     if (command.fragments !== undefined) this.site.code.restore(command.fragments);
     this.site.channel = command.channel;
-    for (const id of command.abort) this.#abortToken(id);
+    // Groups first: their members need not be stopped one by one then.
     for (const id of command.abortGroups) this.#abortRange(id);
+    for (const id of command.abort) this.#abortToken(id);
     for (const id of command.hold) this.#tokens.get(id)?.hold();
     const resumed = this.paused && !command.paused;
     this.paused = command.paused;

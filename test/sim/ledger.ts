@@ -277,7 +277,7 @@ export class Ledger {
         return this.#dropped(call, was, say);
       case 'slot reap':
       case 'slot register':
-        return this.#host.isOver(was.run) === false ? say('nobody was told') : undefined;
+        return this.#host.isOver(was.run) === false && this.#fences.has(was.run) ? say('nobody was told') : undefined;
       default:
         if (call.name === 'release') return this.#isJournalled(was) && this.#host.isOver(was.run) !== true ? say('the run has no durable verdict') : undefined;
         say('that is no way');

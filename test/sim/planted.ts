@@ -31,8 +31,8 @@ export const planted: readonly Planted[] = [
   {
     name: 'nobody is fenced',
     file: 'src/adapters/simulated/run-operations.ts',
-    piece: "held.nonce === fence.nonce ? undefined : { status: 'fenced' };",
-    instead: "held.nonce === fence.nonce ? undefined : undefined;",
+    piece: "held.epoch < fence.epoch ? { status: 'gone' } : { status: 'fenced' };",
+    instead: "held.epoch < fence.epoch ? { status: 'gone' } : undefined;",
   },
   {
     name: 'what the audit misses is not pushed again',

@@ -8,7 +8,7 @@
  * again.
  */
 import { TransportError } from '../../core/errors.ts';
-import type { StepReply, StepRequest, TaskLists, WorkerIdentity, WorkerNote } from '../../ports.ts';
+import type { Ack, StepReply, StepRequest, TaskLists, WorkerIdentity, WorkerNote } from '../../ports.ts';
 import type { RedisClient } from './client.ts';
 import type { Keys } from './keys.ts';
 import { entryText } from './registry.ts';
@@ -22,6 +22,9 @@ import * as scripts from './scripts/workers.ts';
 import type { Waits } from './waits.ts';
 
 type RequestOf<Name extends keyof TaskLists> = Parameters<TaskLists[Name]>[0];
+
+/** Acknowledgements of one call: what is longer may not arrive in the time that a call has. */
+const MOST_CHARS = 4_000_000;
 
 /** Nothing lands in the slots of a worker that has gone but by a rare accident, so they are looked at rarely. */
 const LOOK_AT_GONE_MS = 60_000;
@@ -63,7 +66,8 @@ export class WorkerLists {
   async step(request: StepRequest): Promise<StepReply> {
     checkStep(request);
     const { acks, claims, runs } = request;
-    if (acks.length + claims.length <= MOST_ELEMENTS && runs.length <= MOST_ELEMENTS) return this.#step(request);
+    const chars = acks.reduce((sum, { text }) => sum + text.length, 0);
+    if (acks.length + claims.length <= MOST_ELEMENTS && runs.length <= MOST_ELEMENTS && chars <= MOST_CHARS) return this.#step(request);
     const all: { claimed: StepReply['claimed'][number][]; refused: number[]; cancelled: Record<string, readonly string[]>; pending: number } = { claimed: [], refused: [], cancelled: {}, pending: 0 };
     for (const { from, ...part } of partsOf(request)) {
       const reply = await this.#step({ ...request, ...part });
@@ -169,7 +173,15 @@ export class WorkerLists {
 
 /** The parts of a step that is too long for one call: acks first, so that their slots are free for the claims. */
 function* partsOf({ acks, claims, runs }: StepRequest): Generator<Pick<StepRequest, 'acks' | 'claims' | 'runs'> & { readonly from: number }> {
-  for (let from = 0; from < acks.length; from += MOST_ELEMENTS) yield { from, acks: acks.slice(from, from + MOST_ELEMENTS), claims: [], runs: [] };
+  for (let from = 0; from < acks.length; ) {
+    let to = from;
+    for (let chars = 0; to < acks.length && to - from < MOST_ELEMENTS; to += 1) {
+      chars += (acks[to] as Ack).text.length;
+      if (to > from && chars > MOST_CHARS) break;
+    }
+    yield { from, acks: acks.slice(from, to), claims: [], runs: [] };
+    from = to;
+  }
   for (let from = 0; from < claims.length; from += MOST_ELEMENTS) yield { from: 0, acks: [], claims: claims.slice(from, from + MOST_ELEMENTS), runs: [] };
   for (let from = 0; from < runs.length; from += MOST_ELEMENTS) yield { from: 0, acks: [], claims: [], runs: runs.slice(from, from + MOST_ELEMENTS) };
 }

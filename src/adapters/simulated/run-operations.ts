@@ -27,9 +27,9 @@ type ReplyOf<Name extends keyof TaskLists> = Awaited<ReturnType<TaskLists[Name]>
 export function acquire({ lists, keys }: Store, { run, nonce, fence, expireMs }: RequestOf<'acquire'>): ReplyOf<'acquire'> {
   const held = readFence(lists.first(keys.coordinator(run)));
   if (fence !== undefined && held === undefined) return { status: 'gone' };
-  if (fence !== undefined && held !== undefined && (held.epoch > fence.epoch || (held.epoch === fence.epoch && held.nonce !== fence.nonce))) return { status: 'fenced' };
+  if (fence !== undefined && held !== undefined && held.nonce !== fence.nonce && held.epoch >= fence.epoch) return { status: 'fenced' };
   // Asked again after a lost reply, the newest stays the newest.
-  const mine = fence ?? { epoch: (held?.epoch ?? 0) + (held?.nonce === nonce ? 0 : 1), nonce };
+  const mine = fence === undefined ? { epoch: (held?.epoch ?? 0) + (held?.nonce === nonce ? 0 : 1), nonce } : { epoch: Math.max(fence.epoch, held?.nonce === fence.nonce ? held.epoch : 0), nonce: fence.nonce };
   lists.set(keys.coordinator(run), [fenceText(mine)]);
   refresh({ lists, keys }, run, expireMs);
   return { status: 'acquired', fence: mine, seq: Number(lists.first(keys.sequence(run)) ?? 0), held: lists.length(keys.taken(run)) };
@@ -48,7 +48,7 @@ export function push({ lists, keys }: Store, request: PushRequest): { readonly s
     if (expireMs !== undefined) lists.expire(keys.shared(run, name), expireMs);
   }
   lists.append(keys.queue(queue), units);
-  lists.set(keys.sequence(run), [String(batch), ...lists.list(keys.sequence(run)).slice(1), ...shared.map(({ name }) => name)]);
+  lists.set(keys.sequence(run), [String(batch), ...new Set([...lists.list(keys.sequence(run)).slice(1), ...shared.map(({ name }) => name)])]);
   if (expireMs !== undefined) lists.expire(keys.sequence(run), expireMs);
   return { status: 'ok' };
 }
@@ -146,9 +146,9 @@ function readFence(text: string | undefined): Fence | undefined {
   return parts === null ? undefined : { epoch: Number(parts[1]), nonce: parts[2] as string };
 }
 
-/** Rule 4. An older token than the caller's is one that came back after a loss: nobody holds the run. */
+/** Rule 4. An older token than the caller's has come back after a loss, another one of its own was taken by a call that came late: it has to ask for it again. */
 function checkFence(lists: MemoryLists, keys: Keys, run: string, fence: Fence): Refused | undefined {
   const held = readFence(lists.first(keys.coordinator(run)));
-  if (held === undefined || held.epoch < fence.epoch) return { status: 'gone' };
-  return held.epoch === fence.epoch && held.nonce === fence.nonce ? undefined : { status: 'fenced' };
+  if (held?.nonce === fence.nonce && held.epoch === fence.epoch) return undefined;
+  return held === undefined || held.nonce === fence.nonce || held.epoch < fence.epoch ? { status: 'gone' } : { status: 'fenced' };
 }

@@ -111,6 +111,8 @@ function empty(store: Store, entry: Entry, { deliveries, at }: { readonly delive
   for (const key of slotKeys(store, entry.worker, entry.slots)) {
     for (const text of lists.list(key)) {
       const unit = unitHeader(text);
+      // Nobody wants it.
+      if (unit !== undefined && !lists.has(keys.coordinator(unit.run))) continue;
       if (unit !== undefined && unit.attempt < deliveries) {
         back.push(`${unit.attempt + 1}${text.slice(String(unit.attempt).length)}`);
         continue;

@@ -131,6 +131,15 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
     }));
   });
 
+  test('a token that the same coordinator has got by a call that came late is its own: it asks for it again (4)', use(async (subject) => {
+    const { lists, held } = await new TestCoordinator(subject, 'r').acquire('n');
+    await subject.put(subject.keys.coordinator('r'), ['5|n']);
+    expect(await lists.trim({ ...held, count: 0, last: '' })).toEqual({ status: 'gone' });
+    expect(await lists.acquire({ run: 'r', nonce: 'n', fence: held.fence })).toMatchObject({ status: 'acquired', fence: { epoch: 5, nonce: 'n' } });
+    expect(await lists.acquire({ run: 'r', nonce: 'n', fence: { epoch: 5, nonce: 'm' } })).toEqual({ status: 'fenced' });
+    expect(await lists.acquire({ run: 'r', nonce: 'n', fence: { epoch: 6, nonce: 'm' } })).toMatchObject({ status: 'acquired', fence: { epoch: 6, nonce: 'm' } });
+  }));
+
   describe('take, held, trim', () => {
     test('results move to taken, oldest first, and stay until they are trimmed (5)', use(async (subject) => {
       const { coordinator, results } = await finished(subject, 5);
@@ -323,7 +332,7 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
     test('nothing of the run stays, and nothing of others goes', use(async (subject) => {
       const a = await new TestCoordinator(subject, 'a').acquire();
       const b = await new TestCoordinator(subject, 'b').acquire();
-      const shared = [{ name: '1', text: 'x' }, { name: 'graph', text: 'y' }];
+      const shared = [{ name: '1-x', text: 'x' }, { name: 'graph', text: 'y' }];
       await b.push([unit('b', '1.0.0')], shared);
       const before = await subject.all();
       await a.push([unit('a', '1.0.0'), unit('a', '1.1.0'), unit('a', '1.2.0')], shared);
@@ -331,9 +340,9 @@ export function runCases(use: (check: (subject: ListsUnderTest) => Promise<void>
       await subject.put(subject.keys.results('a'), ['R|1.7.0|1|{}']);
       await subject.put(subject.keys.taken('a'), ['R|1.8.0|1|{}']);
       await a.lists.cancel({ ...a.held, entries: ['1.0.0'], queues: ['q'], forMs: 60_000 });
-      expect(await a.lists.release({ ...a.held, queues: ['q'], shared: ['1', 'graph'] })).toEqual({ status: 'ok' });
-      expect(await a.lists.release({ ...a.held, queues: ['q'], shared: ['1', 'graph'] })).toEqual({ status: 'gone' });
-      const expected = new Map([...before].filter(([key]) => key !== subject.keys.coordinator('a'))).set(subject.keys.queue('q'), [unit('b', '1.0.0'), unit('b', '2.0.0')]).set(subject.keys.sequence('b'), ['2', '1', 'graph']);
+      expect(await a.lists.release({ ...a.held, queues: ['q'], shared: ['1-x', 'graph'] })).toEqual({ status: 'ok' });
+      expect(await a.lists.release({ ...a.held, queues: ['q'], shared: ['1-x', 'graph'] })).toEqual({ status: 'gone' });
+      const expected = new Map([...before].filter(([key]) => key !== subject.keys.coordinator('a'))).set(subject.keys.queue('q'), [unit('b', '1.0.0'), unit('b', '2.0.0')]).set(subject.keys.sequence('b'), ['2', '1-x', 'graph']);
       expect(await subject.all()).toEqual(expected);
     }));
 

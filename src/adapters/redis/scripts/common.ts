@@ -1,12 +1,16 @@
 /** Pieces of Lua that several scripts begin with. Every script is atomic, and safe to repeat when its reply was lost. */
 
-/** `fence_refused(key, fence)`: nothing for the holder; else why not. An older token than the caller's has come back after a loss. */
+/**
+ * `fence_refused(key, fence)`: nothing for the holder; else why not. An older token than the caller's has come back after a loss;
+ * another one of the caller's own was taken by a call of its own that came late. It has to ask for its token in both cases.
+ */
 export const FENCE = `
 local function fence_refused(key, fence)
   local held = redis.call('LINDEX', key, 0)
   if held == fence then return nil end
-  local epoch = tonumber(string.match(held or '', '^(%d+)|') or '')
-  if not epoch or epoch < tonumber(string.match(fence, '^(%d+)|')) then return 'gone' end
+  local epoch, owner = string.match(held or '', '^(%d+)|(.*)$')
+  local wanted, nonce = string.match(fence, '^(%d+)|(.*)$')
+  if not epoch or owner == nonce or tonumber(epoch) < tonumber(wanted) then return 'gone' end
   return 'fenced'
 end
 `;

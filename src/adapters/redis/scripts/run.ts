@@ -13,7 +13,8 @@ if mine ~= '' then
   local wanted, nonce = string.match(mine, '^(%d+)|(.*)$')
   wanted = tonumber(wanted)
   if not held then return { 'gone' } end
-  if epoch > wanted or (owner and epoch == wanted and owner ~= nonce) then return { 'fenced' } end
+  if owner ~= nonce and epoch >= wanted then return { 'fenced' } end
+  if epoch > wanted then mine = held end
 elseif owner == ARGV[1] then
   mine = held
 else
@@ -46,7 +47,9 @@ end
 if units > 0 then redis.call('RPUSH', KEYS[3], unpack(ARGV, 5, units + 4)) end
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('LSET', KEYS[2], 0, ARGV[2]) else redis.call('RPUSH', KEYS[2], ARGV[2]) end
 local named = units + 4 + #KEYS - 3
-if #ARGV > named then redis.call('RPUSH', KEYS[2], unpack(ARGV, named + 1)) end
+for at = named + 1, #ARGV do
+  if not redis.call('LPOS', KEYS[2], ARGV[at]) then redis.call('RPUSH', KEYS[2], ARGV[at]) end
+end
 expire(KEYS[2], ARGV[3])
 return { 'ok' }
 `);

@@ -63,8 +63,8 @@ return { 'ok' }
 
 /**
  * Empties the slots of a worker without a lease. KEYS lease, workers, queue, dead, slots, then coord and res of each run.
- * ARGV worker, entry, now, deliveries, number of slots, runs. Reply: `runs` and the runs that would be told and are not among
- * them (then nothing was done), or `ok` and two counts.
+ * ARGV worker, entry, now, deliveries, number of slots, runs. Reply: `runs` and the runs of units that are not among them (then
+ * nothing was done), or `ok` and two counts. Units of a run without a coordinator's token go: nobody wants them.
  */
 export const reap = new Script(`${HEADER}${REPORT}${PUSH_FRONT}${bury(DEAD_LIMIT, DEAD_UNIT_LENGTH)}${markGone(GONE_MS)}
 if redis.call('EXISTS', KEYS[1]) == 1 then return { 'alive' } end
@@ -72,15 +72,22 @@ if not redis.call('LPOS', KEYS[2], ARGV[2]) then return { 'changed' } end
 local worker, now, deliveries, slots = ARGV[1], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local places = {}
 for at = 6, #ARGV do places[ARGV[at]] = at - 5 end
-local back, dead, unknown = {}, {}, {}
+local back, dead, unknown, asked, owned = {}, {}, {}, {}, {}
 for slot = 1, slots do
   for _, text in ipairs(redis.call('LRANGE', KEYS[4 + slot], 0, -1)) do
     local attempt, run, id = header(text)
-    if attempt and attempt < deliveries then
-      back[#back + 1] = (attempt + 1) .. string.sub(text, #tostring(attempt) + 1)
-    else
-      dead[#dead + 1] = { text, attempt, run, id }
-      if run and not places[run] then unknown[#unknown + 1] = run end
+    if run and not places[run] then
+      if not asked[run] then unknown[#unknown + 1] = run end
+      asked[run] = true
+    elseif run and owned[run] == nil then
+      owned[run] = redis.call('EXISTS', KEYS[4 + slots + places[run] * 2 - 1]) == 1
+    end
+    if not run or owned[run] then
+      if attempt and attempt < deliveries then
+        back[#back + 1] = (attempt + 1) .. string.sub(text, #tostring(attempt) + 1)
+      else
+        dead[#dead + 1] = { text, attempt, run, id }
+      end
     end
   end
 end
