@@ -168,6 +168,7 @@ export function shorterPage({ now }: Draft): void {
   now.page = Math.max(SHORTEST_PAGE, Math.floor(now.page / PAGE_CUT));
 }
 
+/** Not by much: one that is lost means that all is read again from the beginning. */
 export function longerPage({ now }: Draft): void {
-  now.page = Math.min(now.settings.batch, now.page * 2);
+  now.page = Math.min(now.settings.batch, now.page + Math.ceil(now.page / PAGE_CUT));
 }

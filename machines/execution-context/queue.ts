@@ -8,6 +8,8 @@
  * 2. `chunks` holds full chunks only; the newest, unfilled part is `tail`, so that a push copies fewer than CHUNK items.
  * 3. `head` counts the items of the oldest part that are already taken; `size` counts those that are left.
  * 4. Push and take cost the same at any length, but for one pointer per CHUNK items.
+ *
+ * What comes from a file was looked at before (src/core/context-shape.ts, which knows CHUNK too).
  */
 export interface Fifo<T> {
   readonly size: number;

@@ -9,6 +9,8 @@
  * 2. Absent is `null` or `undefined` (JSON turns one into the other); values are never either.
  * 3. `size` is the number of values. A subtree without values is absent.
  * 4. Keys are whole numbers from 0 to 2 ** 30 - 1.
+ *
+ * What comes from a file was looked at before (src/core/context-shape.ts, which knows width and depth too).
  */
 import { InvariantError } from '../../src/core/errors.ts';
 

@@ -33,8 +33,12 @@ export function addDoctorCommand(command: Command, host: Host, ended: (code: num
 async function doctor(flags: DoctorFlags, host: Host): Promise<number> {
   const config = redisConfigOf(flags, host.process.env);
   const { examineRedis } = await import('../adapters/redis/doctor.ts');
+  const { loadLibrary } = await import('../adapters/redis/client.ts');
+  const { redisSettings } = await import('../adapters/redis/settings.ts');
   let found: Examination;
   try {
+    // Without it there would be a finding for each question, and every one of them would be this one.
+    await loadLibrary(redisSettings(config, 'redis'));
     found = await examineRedis(config);
   } catch (thrown) {
     if (!isTaskchartError(thrown)) throw thrown;

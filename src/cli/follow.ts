@@ -12,10 +12,11 @@ import { isTaskchartError } from '../core/errors.ts';
 import type { CheckpointStore } from '../ports.ts';
 import type { Run } from '../runtime/run.ts';
 import { failureJson, failureLine, failureLines } from './failure.ts';
-import { signalCode, waitingLines, type Leaving } from './leaving.ts';
+import { signalCode, waitText, waitingLines, type Leaving } from './leaving.ts';
 import type { LoadedWorkflow } from './load.ts';
 import { nextLines, resumeCommand, type Address } from './next.ts';
 import { Parking } from './parking.ts';
+import { LOOK_FOR_STALLS_MS, Stalled, needsWorkers } from './stalled.ts';
 import type { ConsoleTarget } from './stdout.ts';
 import { exitCodes } from './usage.ts';
 import { FRAME_MS } from './view.ts';
@@ -53,6 +54,7 @@ export async function follow(followed: Followed, flags: FollowFlags, host: Host)
   const { leaving } = host;
   const parking = stored && new Parking(run, stored.store);
   if (stored !== undefined && flags.json !== true) tellRefusals(run, host);
+  const stalls = needsWorkers(followed.workflow.graph) ? tellStalls(run, flags, host) : undefined;
   leaving.running({
     run,
     next: () => (stored === undefined ? undefined : nextLines(stored.address, run.status())),
@@ -71,6 +73,7 @@ export async function follow(followed: Followed, flags: FollowFlags, host: Host)
     if (stored?.overtaken !== undefined && isTaskchartError(thrown) && thrown.code === 'checkpoint/conflict') return stored.overtaken();
     return tellFailure(thrown, stored, flags, host);
   } finally {
+    clearInterval(stalls);
     parking?.close();
   }
 }
@@ -124,6 +127,15 @@ function tellRefusals(run: Run<unknown>, host: Host): void {
   });
 }
 
+/** Why nothing comes back from workers, where nothing does. */
+function tellStalls(run: Run<unknown>, { json }: FollowFlags, host: Host): NodeJS.Timeout {
+  const stalled = new Stalled((wait) => {
+    const line = json === true ? JSON.stringify({ type: 'run.stalled', run: run.id, ...wait }) : `taskchart: the run waits for ${waitText(wait, Date.now())}`;
+    host.console.print(`${line}\n`);
+  });
+  return setInterval(() => stalled.look(run.status().waitsFor, Date.now()), LOOK_FOR_STALLS_MS).unref();
+}
+
 /** Leaves the run as it is, with what has ended stored. */
 function stopStored(run: Run<unknown>): void {
   const started = run.actor.getSnapshot().context.run !== null;
@@ -140,6 +152,9 @@ function watch({ run, workflow }: Followed, flags: FollowFlags, host: Host): { r
   const { stderr, env } = host.process;
   const view = viewFor(stderr, { workflow: workflow.id, graph: workflow.graph, json: flags.json === true, environment: env }, () => run.status().waitsFor);
   const stop = run.on((event) => view.see(event));
+  // A run that is taken up where it waits makes no event of that. Programs get what the run says, and no more.
+  const { state } = run.status();
+  if (flags.json !== true && (state === 'waiting' || state === 'paused')) view.see({ type: `run.${state}`, at: Date.now() });
   const before = host.console.print;
   host.console.print = (text) => view.print(text);
   // Not a reason to stay: with nothing else to do, the process has to find that out.

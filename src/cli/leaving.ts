@@ -120,20 +120,26 @@ export function signalCode(signal: NodeJS.Signals): number {
   return exitCodes.signal + constants.signals[signal];
 }
 
-/** What a run waits for, in lines; `next` are the commands that go on with it, where there are any. */
-export function waitingLines(waitsFor: readonly WaitingFor[], queued: number, now: number, next?: readonly string[]): string[] {
+/**
+ * What a run waits for, in lines; `next` are the commands that go on with it, where there are any. `workerOf` gives the
+ * command that executes the members of a group, where workers do.
+ */
+export function waitingLines(waitsFor: readonly WaitingFor[], queued: number, now: number, next?: readonly string[], workerOf?: (group: string) => string | undefined): string[] {
   const lines = waitsFor.slice(0, WAITS_SHOWN).map((one) => `it waits for ${waitText(one, now)}`);
   if (waitsFor.length > WAITS_SHOWN) lines.push(`… and for ${grouped(waitsFor.length - WAITS_SHOWN)} more`);
   if (queued > 0) lines.push(`${plural(queued, 'step')} ${waitsFor.length === 0 ? (queued === 1 ? 'is queued' : 'are queued') : queued === 1 ? 'waits behind that' : 'wait behind that'}`);
   const signal = waitsFor.find((one) => one.kind === 'signal');
   if (next !== undefined) lines.push(...next);
   else if (signal !== undefined) lines.push(`hint: a program gives the signal: run.signal('${signal.name}', value)`);
+  const worker = waitsFor.flatMap((one) => (one.kind === 'members' ? (workerOf?.(one.group) ?? []) : []))[0];
   if (waitsFor.some((one) => one.kind === 'units')) lines.push('hint: taskchart worker executes units; taskchart doctor says which workers live, and what is stranded');
+  else if (worker !== undefined) lines.push(`hint: its members are executed by workers: ${worker} executes them, taskchart doctor --redis <url> says which workers live`);
   else if (waitsFor.some((one) => one.kind === 'task' || one.kind === 'members')) lines.push('hint: a task that may never settle needs a time limit: task(id, fn, { timeout: 30_000 })');
   return lines;
 }
 
-function waitText(one: WaitingFor, now: number): string {
+/** What one wait is for, behind `waits for`. */
+export function waitText(one: WaitingFor, now: number): string {
   switch (one.kind) {
     case 'task':
       return `task ${one.task}${one.attempt > 1 ? ` (attempt ${one.attempt})` : ''}, which has not settled`;

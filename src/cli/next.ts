@@ -21,6 +21,11 @@ export function resumeCommand(at: Address): string {
   return command('resume', at, [fileOf(at), quoted(at.runId)]);
 }
 
+/** Where the Redis is may hold a password, so it is not told. */
+export function workerCommand(at: Pick<Address, 'file'>, queue: string | undefined): string {
+  return ['taskchart worker', fileOf(at), '--redis <url>', ...(queue === undefined ? [] : ['--queue', quoted(queue)])].join(' ');
+}
+
 /** `answer: …` for each signal that the run waits for; `go on: …` where it waits for a time, is paused, or is not executed. */
 export function nextLines(at: Address, { state, waitsFor }: Pick<RunStatus, 'state' | 'waitsFor'>): string[] {
   if (state === 'paused') return [`go on: ${resumeCommand(at)}`];
@@ -36,7 +41,7 @@ function command(name: string, at: Address, words: readonly string[]): string {
   return ['taskchart', name, ...words, ...workflow, ...store].join(' ');
 }
 
-function fileOf({ file }: Address): string {
+function fileOf({ file }: Pick<Address, 'file'>): string {
   return file === undefined ? '<file>' : quoted(file);
 }
 

@@ -72,11 +72,10 @@ export class PlainReport implements View {
     if (this.#ended) return;
     this.#ended = true;
     this.#gather(now, true);
-    const { state, startedAt, endedAt, done, failed, workflow } = this.#model;
+    const { startedAt, endedAt, done, failed, workflow } = this.#model;
     if (startedAt !== undefined) {
       const took = duration((endedAt ?? now) - startedAt);
-      const how = state === 'completed' ? 'completed in' : `${endedAt === undefined ? 'has not ended' : state} after`;
-      this.#lines.push(`${workflow}: ${how} ${took}, ${grouped(done)} done${failed > 0 ? `, ${grouped(failed)} failed` : ''}\n`);
+      this.#lines.push(`${workflow}: ${endingText(this.#model)} ${took}, ${grouped(done)} done${failed > 0 ? `, ${grouped(failed)} failed` : ''}\n`);
     }
     this.#flush();
   }
@@ -112,7 +111,7 @@ export class PlainReport implements View {
     const tally = this.#model.tally(row);
     const took = tally.startedAt === undefined || tally.endedAt === undefined ? '' : ` in ${duration(tally.endedAt - tally.startedAt)}`;
     if (row.counted) {
-      const failure = tally.failed > 0 && tally.error !== undefined ? ` (${tally.error})` : '';
+      const failure = tally.failed > 0 && tally.lost !== undefined ? ` (${tally.lost})` : '';
       return `${countsText(tally, this.#model.sizeOf(row))}${failure}${state === 'done' || state === 'failed' ? took : ''}`;
     }
     const times = tally.begun > 1 ? ` (${grouped(tally.begun)} times)` : tally.iteration > 0 ? ` (iteration ${tally.iteration})` : '';
@@ -138,6 +137,14 @@ export class PlainReport implements View {
     this.#out.write(this.#lines.join(''));
     this.#lines = [];
   }
+}
+
+/** How the view ends, up to the time that it took. */
+function endingText({ state, endedAt }: TreeModel): string {
+  if (endedAt === undefined) return 'has not ended after';
+  if (state === 'waiting') return 'waits, after';
+  if (state === 'paused') return 'is paused, after';
+  return state === 'completed' ? 'completed in' : `${state} after`;
 }
 
 /** The row has ended, and did not just say so: a loop ends many times. */

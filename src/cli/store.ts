@@ -22,6 +22,8 @@ import { StartError, UsageError } from './usage.ts';
 const DEFAULT_STORE = '.taskchart';
 const SQLITE = 'sqlite:';
 const REDIS = /^(?:redis|valkey)s?:/i;
+/** What looks like a URL is meant as one: a folder of that name would be a run's store that nobody finds. */
+const URL_LIKE = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 export interface StoreFlags {
   readonly store?: string;
@@ -48,6 +50,9 @@ export async function storeOf(flags: StoreFlags, variables: Variables): Promise<
   if (name.trim() === '' || name.includes('\0')) throw new UsageError('--store is empty: give a folder, sqlite:<path>, or redis://<host>');
   const flag = flags.store === undefined || flags.store === standard ? undefined : flags.store;
   if (REDIS.test(name.trim())) return { store: await redisStore(name, variables), name: shownUrl(name, false), flag: flag === undefined ? undefined : shownUrl(flag, true) };
+  const [scheme] = name.startsWith(SQLITE) ? [] : (URL_LIKE.exec(name.trim()) ?? []);
+  // The rest may hold a password.
+  if (scheme !== undefined) throw new UsageError(`--store ${cut(scheme, 100)}… is no store that is known: give a folder, sqlite:<path>, redis://<host> or rediss://<host>`);
   const path = name.startsWith(SQLITE) ? name.slice(SQLITE.length) : undefined;
   if (path === '') throw new UsageError('--store sqlite: needs the path of a file, such as sqlite:runs.db');
   const { fileStore, sqliteStore } = await import('../stores.ts');

@@ -81,7 +81,7 @@ export function progressText({ done, total, note }: NonNullable<Tally['progress'
 
 function headOf(model: TreeModel, view: View, paint: NonNullable<View['paint']>): string {
   const { state } = model;
-  const tone: RowState = state === 'completed' ? 'done' : state === 'failed' ? 'failed' : state === 'cancelled' ? 'stopped' : state === 'waiting' || state === 'paused' ? 'waiting' : 'running';
+  const tone: RowState = state === 'completed' ? 'done' : state === 'failed' ? 'failed' : state === 'cancelled' || state === 'stopped' ? 'stopped' : state === 'waiting' || state === 'paused' ? 'waiting' : 'running';
   const took = model.startedAt === undefined ? '' : ` ${duration((model.endedAt ?? view.now) - model.startedAt)}`;
   const failed = model.failed > 0 ? `, ${grouped(model.failed)} failed` : '';
   const text = `${model.workflow}  ${state}${took}, ${grouped(model.done)} done${failed}`;
@@ -143,7 +143,7 @@ function stateOfGroup(model: TreeModel, row: Row, sum: Sum): RowState {
   if (sum.failed > 0 && !row.tolerant && !row.recovers) return 'failed';
   if (sum.startedAt === undefined) return model.ended ? 'skipped' : 'pending';
   if (sum.done + sum.failed >= sum.tasks || model.tally(row).done > 0 || model.state === 'completed') return 'done';
-  return model.ended ? 'stopped' : 'running';
+  return model.over ? 'stopped' : 'running';
 }
 
 /** The part that is shown: around what is under way, or around the failure, or the end. */
@@ -195,7 +195,7 @@ function detailOf(model: TreeModel, row: Row, state: RowState, sum: Sum | undefi
   if (row.counted) {
     const size = model.sizeOf(row);
     const counts = countsText(sum === undefined ? tally : { ...tally, running: sum.inFlight, waiting: sum.toRetry }, size);
-    const failure = tally.failed > 0 && tally.error !== undefined ? ` (${tally.error})` : '';
+    const failure = tally.failed > 0 && tally.lost !== undefined ? ` (${tally.lost})` : '';
     const open = size !== undefined && (state === 'running' || state === 'waiting');
     return open ? `${bar((tally.done + tally.failed) / size)} ${counts}${failure}` : counts + failure;
   }

@@ -9,6 +9,7 @@
  * 2. Nothing is kept per execution, so a fan-out of any size takes the memory of one row.
  * 3. An execution is `running`, `waiting` for its next attempt, `done` or `failed`; iterations of one execution count once.
  */
+import { isTaskchartError } from '../core/errors.ts';
 import type { Graph, NodeId } from '../core/graph.ts';
 import type { RunEvent, TaskPlace } from '../runtime/observer.ts';
 import type { WaitingFor } from '../runtime/status.ts';
@@ -17,7 +18,10 @@ import { oneLine } from './text.ts';
 
 export type RowState = 'pending' | 'running' | 'waiting' | 'done' | 'failed' | 'stopped' | 'skipped';
 
-export type RunState = 'starting' | 'running' | 'waiting' | 'paused' | 'completed' | 'failed' | 'cancelled';
+/** `stopped`: it was left as it is while something of it was under way; it can be resumed. */
+export type RunState = 'starting' | 'running' | 'waiting' | 'paused' | 'stopped' | 'completed' | 'failed' | 'cancelled';
+
+const ends: ReadonlySet<RunState> = new Set(['completed', 'failed', 'cancelled']);
 
 /** What happened to the executions of one row. */
 export interface Tally {
@@ -36,8 +40,10 @@ export interface Tally {
   startedAt: number | undefined;
   endedAt: number | undefined;
   progress: { readonly done: number; readonly total?: number | undefined; readonly note?: string | undefined } | undefined;
-  /** The latest failure, in one line. */
+  /** The latest failure, in one line, also where it was tried again. */
   error: string | undefined;
+  /** The latest failure for good. */
+  lost: string | undefined;
   /** For a wait, a sleep or a retry: since when, or until when. */
   parked: { readonly since?: number; readonly dueAt?: number } | undefined;
 }
@@ -58,6 +64,7 @@ export class TreeModel {
   readonly #parked = new Set<Row>();
   state: RunState = 'starting';
   startedAt: number | undefined;
+  /** When the run ended, or this process left it as it is. */
   endedAt: number | undefined;
   /** Executions that have ended well or for good, over all rows. */
   done = 0;
@@ -69,16 +76,27 @@ export class TreeModel {
   }
 
   get ended(): boolean {
-    return this.endedAt !== undefined;
+    return ends.has(this.state);
+  }
+
+  /** Nothing is under way any more: it has ended, or was stopped. */
+  get over(): boolean {
+    return this.ended || this.state === 'stopped';
+  }
+
+  /** This process has left the run, which has not ended: it waits, is paused, or was stopped. */
+  get left(): boolean {
+    return this.endedAt !== undefined && !this.ended;
   }
 
   /** Takes an event in; returns the row that it changed. */
   see(event: RunEvent): Row | undefined {
     if (this.startedAt === undefined) this.#begin(event.at);
     if ('task' in event) return this.#seeTask(event);
+    if (event.type === 'run.failed' && isTaskchartError(event.error) && event.error.code === 'run/stopped') return this.#leave(event.at);
     const state = runStates[event.type];
     if (state !== undefined) this.state = state;
-    if (state === 'completed' || state === 'failed' || state === 'cancelled') this.endedAt = event.at;
+    if (this.ended) this.endedAt = event.at;
     return undefined;
   }
 
@@ -122,7 +140,7 @@ export class TreeModel {
     const tally = this.#tallies.get(row);
     if (tally === undefined) return this.ended ? 'skipped' : 'pending';
     if (tally.running > 0 || tally.waiting > 0 || tally.parked !== undefined) {
-      if (this.ended) return 'stopped';
+      if (this.over) return 'stopped';
       return tally.running > 0 ? 'running' : 'waiting';
     }
     if (!row.counted) return tally.failed > 0 && tally.error !== undefined ? 'failed' : tally.done > 0 ? 'done' : this.ended ? 'skipped' : 'pending';
@@ -132,10 +150,16 @@ export class TreeModel {
   #stateOfMany(row: Row, { begun, done, failed }: Tally): RowState {
     const size = this.sizeOf(row);
     const open = size !== undefined && done + failed < size;
-    if (open && !this.ended) return 'running';
+    if (open && !this.over) return 'running';
     if (failed > 0 && !row.tolerant && row.sizedBy?.tolerant !== true && !row.recovers) return 'failed';
     if (open && this.state !== 'completed') return 'stopped';
     return begun > 0 || done > 0 ? 'done' : this.ended ? 'skipped' : 'pending';
+  }
+
+  /** Nothing has failed: a run that waits still does, in its store. */
+  #leave(at: number): undefined {
+    if (this.state !== 'waiting' && this.state !== 'paused') this.state = 'stopped';
+    this.endedAt = at;
   }
 
   #begin(at: number): void {
@@ -210,6 +234,7 @@ export class TreeModel {
       tally.waiting += 1;
       return;
     }
+    tally.lost = tally.error;
     tally.failed += 1;
     this.failed += 1;
     if (row.sizedBy !== undefined && !row.recovers) this.#open(row.sizedBy).failed += 1;
@@ -255,6 +280,6 @@ function isPause(row: Row): boolean {
 function emptyTally(): Tally {
   return {
     running: 0, waiting: 0, done: 0, failed: 0, size: 0, begun: 0, attempt: 0, iteration: 0,
-    startedAt: undefined, endedAt: undefined, progress: undefined, error: undefined, parked: undefined,
+    startedAt: undefined, endedAt: undefined, progress: undefined, error: undefined, lost: undefined, parked: undefined,
   };
 }

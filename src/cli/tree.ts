@@ -72,6 +72,8 @@ export class LiveTree implements View {
 
   end(now: number): void {
     if (this.#ended) return;
+    // What it waits for may be newer than the last frame.
+    if (this.#model.left) this.#model.waitsFor(this.#waitsFor());
     this.#draw(now, Math.max(this.#drawn.length, Math.min(LAST_FRAME_MOST, (this.#out.rows ?? 24) - 1)));
     this.#ended = true;
     this.release();

@@ -101,10 +101,11 @@ function asUsage<T>(make: () => T): T {
   }
 }
 
-/** The log of a worker, for programs. */
-function jsonLines({ process }: Host): Logger {
+/** The log of a worker, for programs; what is for those who debug the library is left out. */
+export function jsonLines({ process }: Pick<Host, 'process'>): Logger {
   return {
     log(level, message, fields) {
+      if (level === 'debug') return;
       process.stderr.write(`${JSON.stringify({ at: new Date().toISOString(), level, message, ...fields })}\n`);
     },
   };

@@ -1,14 +1,15 @@
 /**
  * The envelope around a persisted snapshot.
  *
- * Owns: the envelope's shape and its check, the comparison of graphs. Does not own: the snapshot's inside (the machine checks
- * it on restore), files and checksums (stores have them).
+ * Owns: the envelope's shape and its check, the comparison of graphs. Does not own: the snapshot's inside, but that its
+ * collections can be walked (context-shape.ts), files and checksums (stores have them).
  *
  * Invariants
  * 1. parseCheckpoint throws nothing but CheckpointError, whatever it is given, and shares nothing with its argument.
  * 2. A checkpoint is taken whole or refused: no field is guessed or defaulted.
  * 3. No data of the checkpoint is echoed beyond 100 characters.
  */
+import { contextFault } from './context-shape.ts';
 import { CheckpointError, GraphMismatchError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
 import type { NodeId } from './graph.ts';
@@ -50,6 +51,7 @@ export function parseCheckpoint(input: unknown): Checkpoint {
   const value = parseText(textOf(input));
   checkEnvelope(value);
   checkTree(value);
+  checkCollections((value['snapshot'] as Readonly<Record<string, unknown>>)['context']);
   return value as unknown as Checkpoint;
 }
 
@@ -167,6 +169,12 @@ function checkTree(root: object): void {
     }
     level = below;
   }
+}
+
+/** A map that says that it is deeper than its text could ever be would be walked without end. */
+function checkCollections(context: unknown): void {
+  const fault = context === undefined ? undefined : contextFault(context);
+  if (fault !== undefined) failField(`snapshot.context${fault.path}`, `is ${preview(fault.found, 60)}, not ${fault.wanted}`);
 }
 
 function isHash(value: unknown): boolean {

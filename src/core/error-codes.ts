@@ -77,6 +77,7 @@ export const errorCodes = {
   'protocol/bad-unit': 'A list holds something that is no unit of work.',
   'protocol/bad-result': 'A list holds something that is no result.',
   'transport/failed': 'Redis could not be reached or refused a command.',
+  'transport/no-client': 'The package ioredis, which Redis needs, is not installed or cannot be loaded.',
   'transport/unreachable': 'There is no connection to Redis.',
   'transport/timeout': 'Redis did not answer in time.',
   'transport/auth': 'Redis refused the user name or the password.',

@@ -8,6 +8,7 @@
  * 1. Ids, run keys and attempts never contain `|`; a body may.
  * 2. Nothing that is read here is trusted: whatever is no message of this version is a ProtocolError that says why.
  */
+import { contextFault } from './context-shape.ts';
 import { ProtocolError } from './errors.ts';
 import type { SerializedError } from './errors.ts';
 import type { Graph, NodeId } from './graph.ts';
@@ -127,7 +128,8 @@ export function decodeUnit(text: string): Unit {
   if (signals !== undefined && !(Array.isArray(signals) && signals.every(isSignal))) throw bad('unit', 'its signals are not a list of names and values', text);
   if (refusedBy !== undefined && !(Array.isArray(refusedBy) && refusedBy.every((name) => typeof name === 'string'))) throw bad('unit', 'refusedBy is not a list of names', text);
   if (stepsLeft !== undefined && !isCount(stepsLeft)) throw bad('unit', 'stepsLeft is no number', text);
-  if (body.branch !== undefined && !isRecord(body.branch)) throw bad('unit', 'its branch is no object', text);
+  const fault = body.branch === undefined ? undefined : contextFault(body.branch);
+  if (fault !== undefined) throw bad('unit', `its branch${fault.path} is not ${fault.wanted}`, text);
   if (body.shared !== undefined) checkShared(body.shared, text);
   return { attempt, run, id, body };
 }

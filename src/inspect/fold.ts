@@ -12,7 +12,7 @@
 import type { NodeId } from '../core/graph.ts';
 import {
   MEMBERS_LISTED, MEMBER_NOTES, type ActorMessage, type EventMessage, type GraphMessage, type GroupMessage, type InspectorMessage, type LogEntry, type MemberCode,
-  type MemberNote, type MemberRange, type RunMessage, type SnapshotMessage, type StatusMessage, type SystemMessage, type TaskState, type TaskValues, type ValueText,
+  type MemberNote, type MemberRange, type RunMessage, type RunState, type SnapshotMessage, type StatusMessage, type SystemMessage, type TaskState, type TaskValues, type ValueText,
 } from './messages.ts';
 
 /** Of one actor system. */
@@ -20,11 +20,13 @@ const EVENTS_KEPT = 600;
 const LOGS_KEPT = 200;
 const GROUPS_KEPT = 300;
 const ACTORS_KEPT = 500;
+const RUNS_KEPT = 500;
 const MEMBERS_KEPT = 1_000_000;
 /** Of the values of one run; beyond it the oldest are cut to their first words. */
 const CHARACTERS_KEPT = 2_000_000;
 const FIRST_WORDS = 200;
 
+const ENDED: ReadonlySet<RunState> = new Set<RunState>(['completed', 'failed', 'cancelled', 'stopped']);
 const CODES = 'pqrwtdfx';
 
 /** The states of a group's members, one byte each. */
@@ -227,7 +229,7 @@ export class SystemPicture {
   }
 
   take(message: InspectorMessage): void {
-    if (message.type.startsWith('@taskchart.')) this.#run(message.sessionId).take(message);
+    if (message.type.startsWith('@taskchart.')) this.#run(message)?.take(message);
     else this.#takeActor(message as ActorMessage | EventMessage | SnapshotMessage);
   }
 
@@ -241,10 +243,21 @@ export class SystemPicture {
     return list;
   }
 
-  #run(session: string): RunPicture {
-    let run = this.runs.get(session);
-    if (run === undefined) this.runs.set(session, (run = new RunPicture()));
+  /** The run of a message; none where there is no room for another one. */
+  #run({ sessionId, type }: InspectorMessage): RunPicture | undefined {
+    const known = this.runs.get(sessionId);
+    if (known !== undefined) return known;
+    // What comes late of a run that was forgotten is not worth another one.
+    if (this.runs.size >= RUNS_KEPT && (type !== '@taskchart.run' || !this.#forgetRun())) return undefined;
+    const run = new RunPicture();
+    this.runs.set(sessionId, run);
     return run;
+  }
+
+  /** The oldest that has ended; what is under way stays. */
+  #forgetRun(): boolean {
+    for (const [session, { run }] of this.runs) if (run === undefined || ENDED.has(run.state)) return this.runs.delete(session);
+    return false;
   }
 
   #takeActor(message: ActorMessage | EventMessage | SnapshotMessage): void {

@@ -8,7 +8,8 @@
  * 1. It never disturbs the actors: `next` does not throw, and keeps references and counts, no copies; the rest happens in a frame.
  * 2. Per frame and actor at most one snapshot and EVENTS_PER_FRAME events are sent.
  * 3. What it holds is bounded: SYSTEMS actor systems, ACTORS actors in each; of systems that have ended the newest only.
- * 4. A frame is due as long as there is anything to tell; a process that has nothing else to do ends after it.
+ * 4. A frame is due as long as there is anything to tell; a process that has nothing else to do ends after the frame that follows
+ *    its last event. Of a system that has ended that frame tells what DRAIN_ROUNDS frames would; who stays alive hears the rest.
  */
 import type { AnyActorRef, InspectionEvent, Observer } from 'xstate';
 import type { ExecutionContext, ExecutionEvent } from '../../machines/index.ts';
@@ -22,6 +23,8 @@ import { Redactor, type RedactPattern } from './redact.ts';
 
 const FRAME_MS = 100;
 const SYSTEMS = 200;
+/** Frames' worth of what is left of systems that have ended, told at once. */
+const DRAIN_ROUNDS = 16;
 /** Of a system that has ended, but may still be asked for values. */
 const ENDED_ASKABLE = 10;
 
@@ -66,6 +69,8 @@ export class SummarisingInspector implements Inspector {
   readonly #systems = new Map<string, System>();
   readonly #changed = new Set<System>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The process waits for the timer. */
+  #held = false;
   /** There is no room for another system before the next frame. */
   #full = false;
   #broken = false;
@@ -166,11 +171,24 @@ export class SummarisingInspector implements Inspector {
     return false;
   }
 
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#frame();
-    }, this.#frameMs);
+  /** `held`: the process has to wait for it. */
+  #schedule(held = true): void {
+    if (this.#timer === undefined) {
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        this.#frame();
+      }, this.#frameMs);
+      this.#held = true;
+      if (!held) this.#hold(false);
+    } else if (held && !this.#held) this.#hold(true);
+  }
+
+  #hold(held: boolean): void {
+    this.#held = held;
+    // In browsers a timer is a number.
+    const timer = this.#timer as unknown as { readonly ref?: () => void; readonly unref?: () => void };
+    if (held) timer.ref?.();
+    else timer.unref?.();
   }
 
   #frame(): void {
@@ -178,11 +196,13 @@ export class SummarisingInspector implements Inspector {
     const now = Date.now();
     this.#full = false;
     const messages: InspectorMessage[] = [];
+    let rounds = DRAIN_ROUNDS;
     try {
       const systems = [...this.#changed];
       this.#changed.clear();
       for (const system of systems) {
         messages.push(...system.frame(now));
+        for (; system.ended && system.unfinished && rounds > 0; rounds -= 1) messages.push(...system.frame(now).filter(({ type }) => type !== '@taskchart.run'));
         if (system.unfinished) this.#changed.add(system);
       }
       if (systems.some(({ ended }) => ended)) this.#releaseEnded();
@@ -191,7 +211,8 @@ export class SummarisingInspector implements Inspector {
       return;
     }
     this.#give(messages);
-    if (this.#changed.size > 0) this.#schedule();
+    // Events come with a frame of their own: what is left here is old.
+    if (this.#changed.size > 0) this.#schedule(false);
   }
 
   #give(messages: readonly InspectorMessage[]): void {

@@ -133,7 +133,9 @@ export class RunTracker {
   hear(event: NoteEvent): void {
     if (event.type === 'task.progress') {
       const { done, total, note } = event;
-      this.nodes.progress(event.task, { done, ...(total === undefined ? {} : { total }), ...(note === undefined ? {} : { note: String(note).slice(0, 200) }) }, event.at);
+      // JSON would make nothing of it.
+      if (!Number.isFinite(done)) return;
+      this.nodes.progress(event.task, { done, ...(total === undefined || !Number.isFinite(total) ? {} : { total }), ...(note === undefined ? {} : { note: String(note).slice(0, 200) }) }, event.at);
     } else if (this.#logs.length < LOGS_PER_FRAME) {
       const { at, task, key, level, message, data } = event;
       const { redactor } = this.#run;

@@ -4,11 +4,12 @@
  * Owns: the two ways, by Node's own client and by `fetch`. Does not own: what is sent, and when again (connection.ts).
  *
  * Node's client is found without an import, so that a bundle for browsers has nothing of it. It is preferred where there is one:
- * its open request does not keep the process alive, and that of `fetch` does.
+ * its requests do not keep the process alive, and those of `fetch` do.
  *
  * Invariants
- * 1. A post is answered or fails within ANSWER_MS; an open request never keeps the process alive.
- * 2. A line longer than LINE_MOST is dropped, not kept.
+ * 1. A post is answered or fails within ANSWER_MS, and so long at most it is open: an answer is its status, nobody reads the rest.
+ * 2. No request keeps the process alive; who needs an answer has to (connection.ts).
+ * 3. A line longer than LINE_MOST is dropped, not kept.
  */
 import type * as http from 'node:http';
 
@@ -20,7 +21,10 @@ export interface Wire {
 }
 
 const ANSWER_MS = 3000;
-const LINE_MOST = 4_000_000;
+/** In either direction: a relay drops longer ones too (relay/check-line.ts). */
+export const LINE_MOST = 4_000_000;
+/** Of an answer, in bytes. */
+const ANSWER_MOST = 10_000;
 
 /** Cuts a stream of text into lines; the empty ones only keep the connection alive. */
 export function lineReader(line: (text: string) => void): (chunk: string) => void {
@@ -53,13 +57,21 @@ function nodeWire(plain: NodeHttp, secure: NodeHttp | undefined): Wire {
       new Promise((resolve, reject) => {
         agent ??= new (clientFor(url).Agent)({ keepAlive: true, maxSockets: 1 });
         const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(body) };
-        const request = open(url, token, { method: 'POST', agent, headers, timeout: ANSWER_MS }, (response) => {
-          response.resume();
-          response.once('end', () => resolve(response.statusCode ?? 0));
-          response.once('error', reject);
+        let read = 0;
+        const request = open(url, token, { method: 'POST', agent, headers }, (response) => {
+          resolve(response.statusCode ?? 0);
+          response.on('data', (part: Buffer) => (read += part.length) > ANSWER_MOST && request.destroy());
+          response.on('error', reject);
         });
-        request.once('timeout', () => request.destroy(new Error('no answer in time')));
-        request.once('error', reject);
+        // Over all: one that is never silent for long would keep it open for good.
+        const timer = setTimeout(() => request.destroy(new Error('no answer in time')), ANSWER_MS);
+        timer.unref();
+        request.once('socket', (socket) => socket.unref());
+        request.on('error', reject);
+        request.once('close', () => {
+          clearTimeout(timer);
+          reject(new Error('no answer'));
+        });
         request.end(body);
       }),
     listen(url, token, line, ended) {

@@ -42,6 +42,7 @@ beforeAll(() => {
     export const held = workflow('held', task('a', () => { setInterval(() => undefined, 1000); return 1; }).to(waitFor('never')));
     export const marked = workflow('marked', task('a', (_: undefined, ctx) => { ctx.checkpoint(); return 1; }).to(waitFor('go')).to('b', (value) => value));
     export const notedFlow = workflow('noted', noted('draft').to(waitFor('go')));
+    export const remote = workflow('remote', task('list', () => [1, 2]).to(each(task('m', (n: number) => n)).withExecution({ backend: 'redis', backendConfig: { url: 'redis://:secret@127.0.0.1:1', queue: 'mail' } })));
     export const fan = workflow('fan', task('list', () => [1, 2]).to(each(task('n', (n: number) => n))));`);
 });
 
@@ -107,7 +108,10 @@ describe('a run that waits (ACCEPTANCE 32)', () => {
       stderr: expect.stringMatching(/it waits for sleep@1 \(sleep\), due in .*\n {2}go on: taskchart resume flows\.mts far --workflow nap --store times\n$/) as string,
     });
     expect(await bench.run('run', 'flows.mts', ...flags('doze'))).toMatchObject({ code: 0, stdout: '5\n' });
-    expect(await bench.run('run', 'flows.mts', ...flags('held'), '--watch')).toMatchObject({ code: 4, stderr: expect.stringContaining('answer: taskchart signal') as string });
+    const left = expect.stringMatching(/\nheld: waits, after .*, 1 done\ntaskchart: run h waits, .*\n.*\n {2}answer: taskchart signal/) as string;
+    expect(await bench.run('run', 'flows.mts', ...flags('held'), '--run-id', 'h', '--watch')).toMatchObject({ code: 4, stderr: left });
+    const again = await bench.run('resume', 'flows.mts', 'h', ...flags('held'), '--watch');
+    expect(again).toMatchObject({ code: 4, stderr: expect.stringMatching(/^(.*\n)*held: waits, after .*, 0 done\ntaskchart: run h waits, /) as string });
   });
 
   it('works with SQLite, by a variable, and by hand', async () => {
@@ -217,6 +221,17 @@ describe('a run that nobody owns', () => {
     expect(bench.lines('witness-lost').filter((line) => line.startsWith('middle'))).toHaveLength(1);
     expect(await bench.run('cancel', 'r', '--store', 'lost')).toMatchObject({ code: 1, stderr: 'taskchart: run r has ended already (cancelled)\n' });
     expect(await bench.run('resume', 'flows.mts', 'r', ...flags('steps'))).toMatchObject({ code: 3, stdout: '' });
+  });
+
+  it('says that workers execute its members, where the workflow is known, and not where Redis is', async () => {
+    const flags = onStore('remote')('remote');
+    const run = bench.start('run', 'flows.mts', ...flags, '--run-id', 'r');
+    await journaled('remote', 'r', 2);
+    await kill(run);
+    const { code, stdout } = await bench.run('why', 'r', 'flows.mts', ...flags);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/it waits for 2 members of each@1, .*\n(.*\n)* {2}hint: its members are executed by workers: taskchart worker flows\.mts --redis <url> --queue mail executes them, taskchart doctor --redis <url> says which workers live\n/);
+    expect(stdout).not.toMatch(/time limit|secret/);
   });
 
   it('is not disturbed by a run of the same id', async () => {

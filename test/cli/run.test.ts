@@ -50,6 +50,9 @@ beforeAll(() => {
       console.log('ready');
       return new Promise((done) => setTimeout(done, 60_000));
     }));`);
+  bench.write('remote.mts', `
+    import { each, task, workflow } from 'taskchart';
+    export default workflow('remote', task('list', () => [1, 2]).to(each(task('n', (n: number) => n)).withExecution({ backend: 'redis', backendConfig: { url: 'redis://127.0.0.1:1' } })));`);
   bench.write('show.mts', `
     import { each, task, workflow } from 'taskchart';
     const wait = (ms: number) => new Promise((done) => setTimeout(done, ms));
@@ -189,6 +192,19 @@ describe('--watch', () => {
     expect(screen.seen.some((frame) => /▸ each resize {2}[█░]{12} \d+\/60 done, \d+ running/.test(frame))).toBe(true);
     expect(screen.text).toMatch(/^seven\n✔ show {2}completed .*, 62 done\n {2}✔ list +\d+ ms\n {2}✔ each resize {2}60 done {2}\d+ ms\n {2}✔ end +\d+ ms\n60$/);
   });
+});
+
+describe('a run whose members workers are to execute', () => {
+  it('says once why none does', async () => {
+    // Nothing listens there.
+    const run = bench.start('run', 'remote.mts', '--watch');
+    await run.says('remote: started');
+    await run.says('taskchart: the run waits for 2 units on the queue default, for ');
+    run.child.kill('SIGTERM');
+    const { stderr } = await run.finished;
+    expect(stderr).toMatch(/^taskchart: the run waits for 2 units on the queue default, for .*: the connection to Redis is lost: .+$/m);
+    expect(stderr.split('the run waits for')).toHaveLength(2);
+  }, 30_000);
 });
 
 describe('graph', () => {

@@ -1,6 +1,7 @@
 /** The task tree: run events in, lines out. Invariant numbers are those of tree-model.ts, tree-layout.ts and tree-lines.ts. */
 import { describe, expect, it } from 'vitest';
 import { dag, each, node, parallel, sequence, sleep, task, waitFor, workflow, type RunEvent, type Step } from '../../src/index.ts';
+import { TaskchartError } from '../../src/core/errors.ts';
 import { columnsOf, duration, fit, grouped, oneLine } from '../../src/cli/text.ts';
 import { drawTree, type View } from '../../src/cli/tree-lines.ts';
 import { TreeModel } from '../../src/cli/tree-model.ts';
@@ -75,6 +76,21 @@ describe('a tree of single tasks', () => {
     expect(draw(tree)).toEqual(['■ w  cancelled 0 ms, 0 done', '  ■ a  0 ms', '  – b']);
   });
 
+  it('says of a run that was left as it is that it waits, or was stopped, and never that it has failed', () => {
+    const left = new TaskchartError('run/stopped', 'left');
+    const waits = model(sequence(number('a'), waitFor('answer'), task('b', () => 1)));
+    const on = new Events(1000);
+    for (const event of [on.started('a'), on.completed('a'), on.run('run.waiting')]) waits.see(event);
+    waits.waitsFor([{ kind: 'signal', name: 'answer', since: 1000 }]);
+    waits.see({ type: 'run.failed', at: 1700, error: left });
+    expect([waits.ended, waits.left]).toEqual([false, true]);
+    expect(draw(waits)).toEqual(['◦ w  waiting 700 ms, 1 done', '  ✔ a            0 ms', '  ◦ wait answer  waits for the signal answer since 2.0 s', '  · b']);
+    const stopped = model(number('a').to(number('b')));
+    stopped.see(on.started('a'));
+    stopped.see({ type: 'run.failed', at: 1700, error: left });
+    expect(draw(stopped)).toEqual(['■ w  stopped 700 ms, 0 done', '  ■ a  700 ms', '  · b']);
+  });
+
   it('shows waits and sleeps, and that they are over when what follows begins', () => {
     const tree = model(sequence(number('ask'), waitFor('approval'), sleep(50), task('act', () => 1)));
     const on = new Events(1000);
@@ -115,6 +131,18 @@ describe('groups', () => {
       tree.see(on.completed('resize', member('each@1', index, 400)));
     }
     expect(draw(tree)[2]).toBe('  ✔ each resize  398/400 done, 2 failed (no such file)  500 ms');
+  });
+
+  it('tells the error of a member that has failed for good, and not of an attempt that was tried again', () => {
+    const tree = model(each(number('m')).withPolicy('bestEffort'));
+    const on = new Events();
+    for (const index of [0, 1]) tree.see(on.started('m', member('each@1', index, 2)));
+    tree.see(on.failed('m', true, 'card declined', member('each@1', 0, 2)));
+    tree.see(on.failed('m', false, 'flaky', member('each@1', 1, 2)));
+    expect(draw(tree, { columns: 120 })[1]).toContain('1 to try again, 1 failed (card declined)');
+    tree.see(on.started('m', member('each@1', 1, 2, { attempt: 2 })));
+    tree.see(on.completed('m', member('each@1', 1, 2, { attempt: 2 })));
+    expect(draw(tree)[1]).toBe('  ✔ each m  1/2 done, 1 failed (card declined)  0 ms');
   });
 
   it('counts retries and iterations of members once (model 3)', () => {

@@ -68,6 +68,8 @@ const cases: [what: string, args: string[], line: RegExp][] = [
   ['a folder as input', ['run', 'flow.mts', '--input', '@.'], /--input @\.: it is a folder$/],
   ['input with a reserved key', ['run', 'flow.mts', '--input', '{"a":{"__proto__":1}}'], /ValueError: .*__proto__/],
   ['an empty store', ['run', 'flow.mts', '--input', '1', '--store', ''], /--store is empty: give a folder, sqlite:<path>, or redis:\/\/<host>$/],
+  ['a store that is a URL of another kind', ['ps', '--store', 'http://me:secret@127.0.0.1:16399'], /^taskchart: --store http:\/\/… is no store that is known: give a folder, sqlite:<path>, redis:\/\/<host> or rediss:\/\/<host>$/],
+  ['a run in a store that is a URL of another kind', ['run', 'flow.mts', '--input', '1', '--store', 'Postgres+ssl://db'], /--store Postgres\+ssl:\/\/… is no store/],
   ['a store without a value', ['ps', '--store'], /option '--store <store>' argument missing/],
   ['a SQLite store without a path', ['ps', '--store', 'sqlite:'], /sqlite: needs the path of a file/],
   ['a store that is a file', ['ps', '--store', 'notes.md'], /notes\.md/],

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { each, sequence, task, waitFor, workflow } from '../../src/index.ts';
 import { EventLines } from '../../src/cli/event-lines.ts';
+import { TaskchartError } from '../../src/core/errors.ts';
 import { PlainReport } from '../../src/cli/plain.ts';
 import { LiveTree } from '../../src/cli/tree.ts';
 import { TreeModel } from '../../src/cli/tree-model.ts';
@@ -62,6 +63,16 @@ describe('the live tree', () => {
     expect(screen.text).toContain('… and 4500 more lines');
     tree.print('after the end');
     expect(screen.text.endsWith('after the end')).toBe(true);
+  });
+
+  it('ends with what a run that is left waits for, also where no frame came before', () => {
+    const screen = new Screen();
+    const tree = new LiveTree(new TreeModel('w', workflow('w', task('a', () => 1).to(waitFor('go'))).graph), screen, { colours: false, waitsFor: () => [{ kind: 'signal', name: 'go', since: 1000 }] });
+    const on = new Events(1000);
+    for (const event of [on.started('a'), on.completed('a'), on.run('run.waiting')]) tree.see(event);
+    tree.see({ type: 'run.failed', at: 1500, error: new TaskchartError('run/stopped', 'left') });
+    tree.end(2000);
+    expect(screen.text).toBe('◦ w  waiting 500 ms, 1 done\n  ✔ a        0 ms\n  ◦ wait go  waits for the signal go since 1.0 s');
   });
 
   it('is never higher or wider than the terminal (tree 2)', () => {
@@ -142,6 +153,35 @@ describe('plain lines', () => {
       'w: started', 'a: attempt 1 failed, tries again: reset by peer', 'a quarter'.replace(' ', ': '), 'a: 1/4 parts', 'a: failed in 0 ms, 2 attempts: for good',
       'w: waits for the signal approval', 'w: has not ended after 1.3 s, 0 done, 1 failed', '',
     ].join('\n'));
+  });
+
+  it('end with how a run was left that has not ended', () => {
+    const left = new TaskchartError('run/stopped', 'left');
+    const lastOf = (...types: ('run.waiting' | 'run.paused' | 'run.resumed')[]): string | undefined => {
+      const { paper, view } = plain();
+      const on = new Events(1000);
+      view.see(on.started('list'));
+      view.see(on.completed('list'));
+      for (const type of types) view.see(on.run(type));
+      view.see({ type: 'run.failed', at: 3700, error: left });
+      view.end(9000);
+      return paper.text.trimEnd().split('\n').at(-1);
+    };
+    expect(lastOf('run.waiting')).toBe('w: waits, after 2.7 s, 1 done');
+    expect(lastOf('run.waiting', 'run.resumed')).toBe('w: stopped after 2.7 s, 1 done');
+    expect(lastOf('run.paused')).toBe('w: is paused, after 2.7 s, 1 done');
+  });
+
+  it('count a failure with the error of a member that has failed for good', () => {
+    const { paper, view } = plain(workflow('w', each(task('pay', (n: number) => n)).withPolicy('bestEffort')).graph);
+    const on = new Events(1000);
+    for (const index of [0, 1]) view.see(on.started('pay', member('each@1', index, 2)));
+    view.see(on.failed('pay', true, 'declined', member('each@1', 0, 2)));
+    view.see(on.failed('pay', false, 'flaky', member('each@1', 1, 2)));
+    view.see(on.started('pay', member('each@1', 1, 2, { attempt: 2 })));
+    view.see(on.completed('pay', member('each@1', 1, 2, { attempt: 2 })));
+    view.frame(1000);
+    expect(paper.text).toContain('each pay: 1/2 done, 1 failed (declined) in 0 ms\n');
   });
 
   it('are few, however many tasks end in a frame (plain 1)', () => {

@@ -115,10 +115,15 @@ describe('taskchart inspect', () => {
   it('says in one line what is wrong, and never a token', async () => {
     const made = bench();
     writeFileSync(join(made.folder, 'bad.json'), '{"format":"other"}');
+    const held = workflow('held', waitFor('go')).start(0);
+    const checkpoint = JSON.parse(JSON.stringify(held.snapshot())) as { snapshot: { context: { groups: { depth: number } } } };
+    checkpoint.snapshot.context.groups.depth = 1e9;
+    writeFileSync(join(made.folder, 'deep.json'), JSON.stringify(checkpoint));
     const { url } = await inspecting(made);
     const wrong = url.replace(/token=.*/, 'token=geheimgeheimgeheim');
     for (const [args, code, text] of [
       [['inspect', 'flow.ts'], 2, '--checkpoint'], [['inspect', '--port', '70000'], 2, 'port'], [['inspect', '--checkpoint', 'missing.json'], 2, 'no such file'], [['inspect', '--checkpoint', 'bad.json'], 2, 'no checkpoint'],
+      [['inspect', '--checkpoint', 'deep.json'], 2, 'snapshot.context.groups.depth is 1000000000'],
       [['inspect', '--allow-origin', 'app.example'], 2, 'origin'], [['inspect', '--port', new URL(url).port], 1, 'another process'], [['top'], 2, 'TASKCHART_INSPECT'], [['top', '--url', 'nonsense'], 2, '--url'], [['top', '--url', wrong], 1, 'token'],
     ] as const) {
       const end = await made.run(...args);

@@ -321,6 +321,41 @@ describe('how little is told', () => {
   });
 });
 
+describe('4. the process is not kept alive', () => {
+  const frameMs = 60_000;
+  const many = (count: number) => workflow('many', dag(Object.fromEntries(Array.from({ length: count }, (_, n) => [`n${n}`, node(task(`n${n}`, async () => n))]))));
+
+  it('by what is left to tell of a run that has ended; an event holds it again', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const frames = (): NodeJS.Timeout[] => timers.mock.results.flatMap(({ value }, at) => (timers.mock.calls[at]?.[1] === frameMs ? [value as NodeJS.Timeout] : []));
+    const watching = watch({ frameMs });
+    await many(3000).start(undefined, { inspect: watching.inspect }).result;
+    expect(frames().at(-1)?.hasRef()).toBe(true);
+    const seen = watching.run();
+    expect(seen.run?.state).toBe('completed');
+    const told = seen.values.size;
+    expect(told).toBeLessThan(3000);
+    const backlog = frames().at(-1);
+    expect(backlog?.hasRef()).toBe(false);
+    expect(watching.run().values.size).toBeGreaterThan(told);
+    const next = frames().at(-1);
+    expect([next === backlog, next?.hasRef()]).toEqual([false, false]);
+    await many(1).start(undefined, { inspect: watching.inspect }).result;
+    expect([frames().at(-1) === next, next?.hasRef()]).toEqual([true, true]);
+    watching.inspect.close();
+  });
+
+  it('and a run of some hundred steps is told whole in the frame after its end, its state once', async () => {
+    const watching = watch({ frameMs });
+    await many(400).start(undefined, { inspect: watching.inspect }).result;
+    expect(watching.run().values.size).toBeGreaterThanOrEqual(400);
+    const told = watching.frames.length;
+    watching.inspect.flush();
+    expect(watching.frames.length).toBe(told);
+    expect(watching.frames.at(-1)?.filter(({ type }) => type === '@taskchart.run').length).toBe(1);
+  });
+});
+
 describe('the run is never disturbed', () => {
   it('1. by a receiver that throws, which is told once', async () => {
     const error = vi.spyOn(console, 'error').mockImplementation(() => undefined);

@@ -1,5 +1,6 @@
 /** Inspected processes: what the environment asks for, that a process ends when it is done, and what is seen of one that is killed. */
 import { spawn } from 'node:child_process';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -61,6 +62,22 @@ describe('a process with one run', () => {
     expect((await child.ended).signal).toBe('SIGKILL');
     await viewer.until(() => [...viewer.sources.values()][0]?.state === 'lost');
     expect(viewer.run('outside')?.run?.state).toBe('running');
+  }, 40_000);
+
+  it('ends although the relay goes on answering for good', async () => {
+    const asked: string[] = [];
+    const trickles = createHttpServer((request, response) => {
+      asked.push(request.method ?? '');
+      request.resume();
+      response.writeHead(200);
+      const drip = setInterval(() => response.write('\n'), 100);
+      response.once('close', () => clearInterval(drip));
+    });
+    await new Promise<void>((resolve) => void trickles.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => (trickles.closeAllConnections(), trickles.close()));
+    const child = start([`http://127.0.0.1:${(trickles.address() as { port: number }).port}/?token=x`]);
+    expect(await child.ended).toMatchObject({ code: 0, stdout: '2\n', stderr: '' });
+    expect(asked).toContain('POST');
   }, 40_000);
 
   it('runs and ends as ever where nothing listens, something hangs, or the address is wrong', async () => {

@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { SystemPicture, type RunPicture } from 'taskchart/inspect';
 import { Vec, type ExecutionContext } from 'taskchart/machines';
 import type { Run } from 'taskchart';
+import { checkLine } from '../../src/inspect/relay/check-line.ts';
 import { drive, TestClock } from '../acceptance/support/clock.ts';
 import { caseOf, specs, type Spec, type Variant } from '../acceptance/support/random-graphs.ts';
 import { Trace } from '../acceptance/support/trace.ts';
@@ -103,6 +104,14 @@ function agreesAtEnd({ watching, run, started }: Told, place: string): void {
   }
 }
 
+/** A relay takes what an inspector tells. */
+function passesRelay({ watching }: Told): void {
+  for (const message of watching.messages) {
+    const text = JSON.stringify({ ...message, sessionId: `source/${message.sessionId}`, rootId: `source/${message.rootId}` });
+    expect(checkLine(text, 'source')?.kind, text).toBe('message');
+  }
+}
+
 /** Telling it again as a whole tells the same. */
 function foldsAgain({ watching }: Told): void {
   const system = watching.system();
@@ -116,6 +125,7 @@ const holds = async (spec: Spec): Promise<void> => {
     const often = await told(spec, variant, true);
     agreesAtEnd(often, `${variant.name}, every frame`);
     foldsAgain(often);
+    passesRelay(often);
     const seldom = await told(spec, variant, false);
     agreesAtEnd(seldom, `${variant.name}, one frame`);
     const counts = ({ watching }: Told): unknown => Object.fromEntries([...watching.run().tasks].map(([id, { done, failed, state }]) => [id, { done, failed, state }]).toSorted());

@@ -1,16 +1,19 @@
 /** The relay over real HTTP: who is let in, what viewers see whenever they come, commands, and what does not fit. Numbers: the invariants of relay/*.ts. */
-import { createServer } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { each, sequence, task, waitFor, workflow } from 'taskchart';
+import { each, parallel, sequence, task, waitFor, workflow } from 'taskchart';
 import { connectInspector, SystemPicture, startRelay, type ConnectOptions, type ConnectedInspector, type Relay, type RelayOptions } from 'taskchart/inspect';
 import { STREAM_VERSION, type InspectorMessage } from '../../src/inspect/messages.ts';
 import { paths } from '../../src/inspect/protocol.ts';
+import { checkLine } from '../../src/inspect/relay/check-line.ts';
+import { LeftOut } from '../../src/inspect/relay/left-out.ts';
 import { gate, members, states } from './support/stream.ts';
 import { TestViewer, ask, at, command } from './support/viewer.ts';
 
 const relays: Relay[] = [];
 const viewers: TestViewer[] = [];
 const lines: ConnectedInspector[] = [];
+const scripted: Server[] = [];
 
 async function relayOf(options: RelayOptions = {}): Promise<Relay> {
   const relay = await startRelay({ page: '<!doctype html><title>page</title><style>p{color:red}</style><script>let a = 1</script>', ...options });
@@ -34,6 +37,10 @@ afterEach(async () => {
   for (const viewer of viewers.splice(0)) viewer.close();
   for (const line of lines.splice(0)) line.close();
   for (const relay of relays.splice(0)) await relay.close();
+  for (const server of scripted.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
   vi.restoreAllMocks();
 });
 
@@ -325,6 +332,43 @@ describe('what does not fit', () => {
     expect(({} as { state?: unknown }).state).toBeUndefined();
   });
 
+  it('check-line 3: what is nested is looked at as deeply as it is shown', () => {
+    const source = 'abcdefgh1';
+    const passes = (type: string, rest: object): boolean => checkLine(message(source, { type: `@taskchart.${type}`, ...rest }), source) !== undefined;
+    const counts = { queued: 0, running: 0, waiting: 0, retrying: 0, done: 0, failed: 0 };
+    const run = { workflow: 'w', state: 'running', at: 1, revision: 1, steps: 1, counts, control: ['pause'] };
+    const error = { name: 'Error', message: 'no' };
+    const deep = `${'{"name":"E","message":"m","cause":'.repeat(50_000)}null${'}'.repeat(50_000)}`;
+    expect(passes('run', { ...run, error: { ...error, cause: error } })).toBe(true);
+    for (const wrong of [{ counts: {} }, { counts: { ...counts, done: null } }, { control: [null] }, { error: null }, { error: { ...error, cause: { name: 7 } } }, { runId: {} }, { startedAt: 'x' }]) expect(passes('run', { ...run, ...wrong }), JSON.stringify(wrong).slice(0, 80)).toBe(false);
+    expect(checkLine(runMessage(source, 'x:0', { error: 'deep' }).replace('"deep"', deep), source)).toBeUndefined();
+
+    const [policy, execution] = [{ kind: 'strict' }, { backend: 'local', concurrency: 4 }];
+    const graph = (node: object) => passes('graph', { workflow: 'w', root: 'a', uses: [], nodes: { a: { id: 'a', ...node } } });
+    const sound = [{ kind: 'task', next: 'b' }, { kind: 'parallel', members: [{ id: 'm', entry: 'm' }], policy, execution }, { kind: 'each', body: 'b', policy, execution }, { kind: 'dag', members: [{ id: 'm', entry: 'm', needs: [] }], execution }, { kind: 'scope', entry: 'b' }, { kind: 'wait', signal: 's' }, { kind: 'sleep', delayMs: 5 }];
+    for (const node of sound) expect(graph(node), node.kind).toBe(true);
+    const wrongNodes = [{ kind: 'parallel', policy, execution }, { kind: 'parallel', members: [null], policy, execution }, { kind: 'dag', members: [{ id: 'm', entry: 'm' }], execution }, { kind: 'each', body: 'b', policy }, { kind: 'each', body: 'b', policy: { kind: 'critical' }, execution }, { kind: 'task', retry: null }, { kind: 'task', next: 7 }, { kind: 'wait' }, { kind: 'toString' }];
+    for (const node of wrongNodes) expect(graph(node), JSON.stringify(node)).toBe(false);
+    expect(passes('graph', { workflow: 'w', root: 'a', uses: [null], nodes: {} })).toBe(false);
+
+    const empty = { first: [], total: 0 };
+    const status = { queue: empty, inFlight: empty, waitsFor: empty, keptSignals: {}, channel: {} };
+    expect(passes('status', status)).toBe(true);
+    for (const wrong of [{ queue: { first: [null], total: 1 } }, { inFlight: { first: [{ node: 'a' }], total: 1 } }, { waitsFor: { first: [{ kind: 'signal' }], total: 1 } }, { keptSignals: { a: null } }, { channel: { a: null } }]) expect(passes('status', { ...status, ...wrong }), JSON.stringify(wrong)).toBe(false);
+    const group = { group: 1, node: 'n', size: 5 };
+    expect(passes('group', { ...group, notes: { 1: { error } } })).toBe(true);
+    for (const wrong of [{ notes: { 1: null } }, { notes: { 1: { error: 'no' } } }, { done: null }]) expect(passes('group', { ...group, ...wrong }), JSON.stringify(wrong)).toBe(false);
+    for (const wrong of [{ progress: null }, { members: {} }, { done: '7' }]) expect(passes('tasks', { nodes: { a: { state: 'done', ...wrong } } }), JSON.stringify(wrong)).toBe(false);
+    for (const wrong of [{ nodes: { a: { error: {} } } }, { nodes: {}, input: null }]) expect(passes('values', wrong), JSON.stringify(wrong)).toBe(false);
+    const entry = { at: 1, node: 'a', key: 'k', level: 'info', message: 'm' };
+    expect([passes('log', { entries: [entry] }), passes('log', { entries: [{ message: 'm' }] }), passes('log', { entries: Array.from({ length: 2000 }, () => entry) })]).toEqual([true, false, false]);
+  });
+
+  it('server 1. HEAD is for the page: what stays open has nobody to read it', async () => {
+    const relay = await relayOf();
+    for (const [path, status] of [['/', 200], [paths.stream, 405], [paths.history, 405], [`${paths.source}abcdefgh1`, 405]] as const) expect((await ask(at(relay, path), { method: 'HEAD' })).status, path).toBe(status);
+  });
+
   it('server 2. requests that are too large, or malformed, end there', async () => {
     const relay = await relayOf();
     const source = 'abcdefgh1';
@@ -359,6 +403,57 @@ describe('many, and slow ones', () => {
     expect(late.systems.size).toBeLessThanOrEqual(300);
     expect(late.systems.has(`${others.at(-1)}/x:0`)).toBe(true);
   }, 40_000);
+
+  it('hub 2. what is under way stays: new systems are left out, and come as a whole once there is room', async () => {
+    const relay = await relayOf();
+    const [first, second] = [lineTo(relay), lineTo(relay)];
+    const runsIn = (viewer: TestViewer) => [...viewer.systems.values()].flatMap(({ runs }) => [...runs.values()]);
+    const early = viewerOf(relay);
+    const start = (line: ConnectedInspector, name: string) => Array.from({ length: 180 }, (_, n) => waits.start(1, { inspect: line, runId: `${name}-${n}` }));
+    const firstRuns = start(first, 'first');
+    await early.until(() => runsIn(early).filter(({ run }) => run?.state === 'waiting').length === 180, 'the first 180');
+    const secondRuns = start(second, 'second');
+    await second.settle();
+    const late = viewerOf(relay);
+    await late.until(() => late.live);
+    const shown = runsIn(late);
+    expect(shown.length).toBe(300);
+    expect(shown.filter(({ run }) => run?.runId?.startsWith('first') === true).length).toBe(180);
+    expect(shown.every(({ graph }) => graph !== undefined)).toBe(true);
+    expect(early.messages.some(({ type }) => type === '@taskchart.gone')).toBe(false);
+    for (const run of firstRuns) run.signal('go', 1);
+    await Promise.all(firstRuns.map(({ result }) => result));
+    const isWhole = (viewer: TestViewer): boolean => runsIn(viewer).filter(({ run, graph }) => run?.runId?.startsWith('second') === true && run.state === 'waiting' && graph !== undefined).length === 180;
+    await early.until(() => isWhole(early), 'all of the second', 20_000);
+    for (const run of secondRuns) run.signal('go', 1);
+    await early.until(() => runsIn(early).every(({ run }) => run?.state === 'completed'), 'the end of all', 20_000);
+    expect(early.systems.size).toBe(300);
+  }, 60_000);
+
+  it('left-out 1 to 3: a source is asked for what is wanted alone, and once', () => {
+    const actor = (root: string, status = 'active') => JSON.parse(message(root, { type: '@xstate.actor', name: 'a', snapshot: { status } })) as InspectorMessage;
+    const news = (root: string) => JSON.parse(runMessage(root)) as InspectorMessage;
+    const end = JSON.parse(message('abcdefgh1', { type: '@xstate.snapshot', event: { type: 'x' }, snapshot: { status: 'done' } })) as InspectorMessage;
+    const leftOut = new LeftOut();
+    expect(leftOut.lacks(news('abcdefgh1'))).toBe(false);
+    leftOut.refuse(actor('abcdefgh1'));
+    expect([leftOut.wants, leftOut.lacks(actor('abcdefgh1')), leftOut.lacks(news('abcdefgh1'))]).toEqual([true, false, true]);
+    leftOut.asked();
+    expect(leftOut.wants).toBe(false);
+    leftOut.lacks(news('abcdefgh1'));
+    expect(leftOut.wants).toBe(true);
+    leftOut.lacks(end);
+    leftOut.lacks(news('abcdefgh1'));
+    leftOut.refuse(actor('abcdefgh2', 'done'));
+    leftOut.forgotten('abcdefgh3/x:0', true);
+    leftOut.forgotten('abcdefgh4/x:0', false);
+    expect([leftOut.wants, leftOut.lacks(news('abcdefgh3')), leftOut.wants]).toEqual([false, true, false]);
+    expect([leftOut.lacks(news('abcdefgh4')), leftOut.wants]).toEqual([true, true]);
+    leftOut.admit('abcdefgh4/x:0');
+    expect([leftOut.lacks(news('abcdefgh4')), leftOut.wants]).toEqual([false, false]);
+    for (let n = 0; n < 1000; n += 1) leftOut.refuse(actor(`more${String(n).padStart(8, '0')}`));
+    expect(leftOut.lacks(news('abcdefgh3'))).toBe(false);
+  });
 
   it('viewer 1, 2: one that is too slow gets the newest state instead of what it has missed', async () => {
     const relay = await relayOf();
@@ -424,6 +519,58 @@ describe('coming back', () => {
     }
   });
 
+  it('connection 3: lines that are no commands are passed by, those behind them are heard', async () => {
+    const { url, say, bodies, until } = await scriptedRelay();
+    const line = lineTo({ url });
+    await fanOut.start([1], { inspect: line }).result;
+    await line.settle();
+    for (const nonsense of ['5', 'null', '"resend"', 'true', '[]', '[null]', '{', '{"id":7}', '{"id":"a","session":null}', '{"id":"b","session":"x","command":null}']) await say(nonsense);
+    await say('{"id":"last","session":"x"}');
+    await until(() => bodies.some((body) => body.includes('"id":"last"')));
+    expect(bodies.join('\n')).toContain('{"type":"answer","id":"b","answer":{"ok":false');
+    await say('{"resend":true}');
+    await until(() => bodies.filter((body) => body.startsWith('{"type":"hello"')).length === 2);
+  });
+
+  it('connection 1: a picture larger than the queue is told in pieces, and then there is nothing left to tell', async () => {
+    const { url, say, bodies, until } = await scriptedRelay();
+    const line = lineTo({ url });
+    const flow = workflow('much', sequence(task('a', async (text: string) => `${text}!`), task('b', async (text: string) => text), task('c', async (text: string) => `${text}?`)));
+    for (let n = 0; n < 120; n += 1) {
+      await flow.start(String(n).padEnd(15_000, 'z'), { inspect: line }).result;
+      if (n % 10 === 9) await line.settle();
+    }
+    const before = bodies.length;
+    await say('{"resend":true}');
+    const everything = (): string[] => bodies.slice(before).flatMap((body) => body.split('\n'));
+    const runs = (): number => new Set(everything().flatMap((text) => (text.includes('"type":"@taskchart.run"') ? [(JSON.parse(text) as InspectorMessage).sessionId] : []))).size;
+    await until(() => runs() === 120);
+    await line.settle();
+    expect(everything().join('').length).toBeGreaterThan(4_000_000);
+    expect(everything().filter((text) => text.startsWith('{"type":"hello"')).length).toBe(1);
+    expect(bodies.filter((body) => body === '')).toEqual([]);
+    expect(Math.max(...bodies.map(({ length }) => length))).toBeLessThan(1_100_000);
+    const told = bodies.length;
+    await line.settle();
+    expect(bodies.length).toBe(told);
+  }, 40_000);
+
+  it('connection 1: a line that no relay takes is left out and counted, and the others are told', async () => {
+    const { url, say, bodies, until } = await scriptedRelay();
+    const line = lineTo({ url }, { statechart: false });
+    const ids = Array.from({ length: 8000 }, (_, n) => `t${n}${'x'.repeat(180)}`);
+    const flow = workflow('wide', parallel(...ids.map((id) => task(id, async () => 1))).as('group'));
+    await flow.start(undefined, { inspect: line }).result;
+    await line.settle();
+    await say('{"resend":true}');
+    await until(() => bodies.filter((body) => body.startsWith('{"type":"hello"')).length === 2);
+    await line.settle();
+    const again = bodies.slice(bodies.findLastIndex((body) => body.startsWith('{"type":"hello"'))).flatMap((body) => body.split('\n')).map((text) => JSON.parse(text) as { readonly type: string; readonly dropped?: number });
+    expect(again[0]?.dropped).toBeGreaterThan(0);
+    expect(again.map(({ type }) => type)).toEqual(expect.arrayContaining(['@taskchart.run', '@taskchart.group']));
+    expect(again.map(({ type }) => type)).not.toContain('@taskchart.graph');
+  }, 40_000);
+
   it('says what is wrong with an address, without the token', () => {
     expect(() => connectInspector('nonsense?token=geheim')).toThrow(expect.objectContaining({ code: 'definition/bad-option', message: expect.not.stringContaining('geheim') }));
     expect(() => connectInspector('ftp://127.0.0.1/?token=geheim')).toThrow(expect.not.stringContaining('geheim'));
@@ -431,6 +578,41 @@ describe('coming back', () => {
     expect(() => connectInspector('http://127.0.0.1:1/?token=x', { redakt: [] } as never)).toThrow('redakt');
   });
 });
+
+/** A relay that takes everything, and says what the test has it say. */
+async function scriptedRelay() {
+  const bodies: string[] = [];
+  const listening = gate<ServerResponse>();
+  const came = new Set<() => void>();
+  const server = createServer((request, response) => {
+    if (request.method === 'GET') {
+      response.writeHead(200).write('\n');
+      listening.open(response);
+      return;
+    }
+    let body = '';
+    request.setEncoding('utf8').on('data', (part: string) => (body += part)).on('end', () => {
+      bodies.push(body);
+      response.end();
+      for (const look of came) look();
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  scripted.push(server);
+  return {
+    url: `http://127.0.0.1:${(server.address() as { port: number }).port}/?token=whatever`, bodies,
+    say: async (text: string): Promise<void> => void (await listening.promise).write(`${text}\n`),
+    until: (found: () => boolean): Promise<void> => new Promise((resolve) => {
+      const look = (): void => {
+        if (!found()) return;
+        came.delete(look);
+        resolve();
+      };
+      came.add(look);
+      look();
+    }),
+  };
+}
 
 async function freePort(): Promise<number> {
   const server = createServer();

@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { dag, each, node, parallel, sequence, task, workflow } from 'taskchart';
 import { Vec } from 'taskchart/machines';
 import { DerivedChart } from '../../src/inspect/derived-chart.ts';
-import { Members, RunPicture } from '../../src/inspect/fold.ts';
+import { Members, RunPicture, SystemPicture } from '../../src/inspect/fold.ts';
 import { GraphIndex } from '../../src/inspect/graph-index.ts';
-import type { MemberCode, MessageBase, TaskStateName } from '../../src/inspect/messages.ts';
+import type { MemberCode, MessageBase, RunMessage, TaskState, TaskStateName } from '../../src/inspect/messages.ts';
 import { Redactor } from '../../src/inspect/redact.ts';
 import { errorSummary, summarise, valueText } from '../../src/inspect/values.ts';
 import { diffVec } from '../../src/inspect/vec-diff.ts';
@@ -187,5 +187,24 @@ describe('folding', () => {
     expect(run.groups.size).toBeLessThanOrEqual(300);
     expect(run.groups.has(0)).toBe(true);
     expect(run.groups.has(1000)).toBe(true);
+  });
+
+  it('keeps a bounded number of runs of a system: ended ones go first, and what is under way stays', () => {
+    const system = new SystemPicture('s/x:0');
+    const run = (at: number, state: RunMessage['state']): RunMessage => ({ ...base, sessionId: `s/x:${at}`, type: '@taskchart.run', workflow: 'w', state, origin: 'live', at, revision: 1, steps: 1, counts: { queued: 0, running: 0, waiting: 0, retrying: 0, done: 0, failed: 0 }, control: [] });
+    system.take(run(0, 'running'));
+    for (let at = 1; at <= 2000; at += 1) {
+      system.take(run(at, 'running'));
+      system.take(run(at, 'completed'));
+    }
+    expect([system.runs.size, system.runs.has('s/x:0'), system.runs.has('s/x:2000'), system.runs.has('s/x:1')]).toEqual([500, true, true, false]);
+    // What comes late of one that is gone neither brings it back nor costs another one its place.
+    system.take({ ...base, sessionId: 's/x:1', type: '@taskchart.tasks', nodes: { a: { state: 'done' } as TaskState } });
+    expect([system.runs.size, system.runs.has('s/x:1')]).toEqual([500, false]);
+    for (let at = 3000; at < 4000; at += 1) system.take(run(at, 'waiting'));
+    expect([...system.runs.keys()]).toEqual(['s/x:0', ...Array.from({ length: 499 }, (_, at) => `s/x:${at + 3000}`)]);
+    const again = new SystemPicture('s/x:0');
+    for (const message of system.messages()) again.take(message);
+    expect(again.messages()).toEqual(system.messages());
   });
 });

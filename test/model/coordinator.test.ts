@@ -204,6 +204,29 @@ describe('the chart', () => {
     expect([state.value, state.context.held]).toEqual(['audit', 1]);
   });
 
+  it('fetches fewer results at a time after a page of them was lost, and more again by and by', () => {
+    const send = (state: State, event: CoordinatorEvent): State => (transition(machine, state, event) as unknown as [State])[0];
+    let [state] = initialTransition(machine, { ...input, settings: { batch: 1000 }, durable: 1 }) as unknown as [State];
+    state = send(state, eventsOf(state)[0] as CoordinatorEvent);
+    state = send(state, { type: 'ACQUIRED', ...stamp(state), fence: { epoch: 2, nonce: 'n' }, seq: 9, held: 900 });
+    const pages: number[] = [];
+    for (let lost = 0; lost < 4; lost += 1) {
+      state = send(state, { type: 'LOST', ...stamp(state), from: 'lists', error, retryable: true, random: 0 });
+      state = send(state, { type: 'RETRY', at: 5 });
+      state = send(state, { type: 'ACQUIRED', ...stamp(state), fence: { epoch: 2, nonce: 'n' }, seq: 9, held: 900 });
+      pages.push(state.context.page);
+    }
+    expect(pages).toEqual([125, 15, 2, 2]);
+    // Each page begins with the last element of the one before.
+    const arrivals = (from: number, count: number) => Array.from({ length: count }, (_, at) => ({ header: `R|9.${from + at}.0|1` }));
+    for (let reads = 0; reads < 30 && state.value === 'replay'; reads += 1) {
+      const from = Math.max(0, state.context.held - 1);
+      state = send(state, { type: 'READ', ...stamp(state), arrivals: arrivals(from, Math.min(state.context.page, 100 - from)) });
+    }
+    expect([state.value, state.context.held]).toEqual(['audit', 100]);
+    expect(state.context.page).toBeGreaterThan(10);
+  });
+
   it('comes to the same places by their shortest paths through JSON and a restore before each event', { timeout: 120_000 }, () => {
     const paths = getShortestPaths(machine as never, options as never) as unknown as { state: State; steps: { event: CoordinatorEvent & { type: string } }[] }[];
     const every = Math.ceil(paths.length / 150);

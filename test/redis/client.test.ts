@@ -283,13 +283,13 @@ describe('calls and connections', () => {
 
   it('a lost connection rejects what is under way at once, and nothing of it is sent again', async () => {
     const client = clientOf({ url: server.url });
-    const waiting = blmove(client, 'lost', 'found', 20_000);
+    const waiting = failure(blmove(client, 'lost', 'found', 20_000));
     const admin = server.client();
     // Connections of clients that were closed are kept for a while: it is the one that waits.
     const waiter = async (): Promise<string | undefined> => String(await admin.call('CLIENT', 'LIST')).split('\n').find((line) => line.includes('name=taskchart-blocking') && line.includes('flags=b'));
     const list = (await vi.waitUntil(waiter, { interval: 5, timeout: 15_000 })) ?? '';
     await admin.call('CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(list)?.[1] ?? '0');
-    expect(await failure(waiting)).toMatchObject({ code: 'transport/unreachable', retryable: true });
+    expect(await waiting).toMatchObject({ code: 'transport/unreachable', retryable: true });
     await client.commands.call('RPUSH', ['lost', 'a']);
     await client.commands.call('PING', []);
     expect(await get(client, 'lost')).toEqual(['a']);

@@ -353,6 +353,15 @@ describe('what it waits for', () => {
     expect(run.ids()).toEqual(['1.0.0', '1.1.0']);
   });
 
+  it('takes no branch from a worker whose maps and queues no checkpoint may have', () => {
+    const empty = { size: 0, depth: 0, root: [] };
+    const parked = (branch: object) => decodeEnd({ kind: 'parked', steps: 1, waits: [], branch } as never);
+    expect(parked({ groups: empty })).toMatchObject({ kind: 'parked', branch: { groups: empty } });
+    const refused = (branch: object, field: string) => expect(() => parked(branch)).toThrow(expect.objectContaining({ code: 'protocol/bad-result', message: expect.stringContaining(field) as string }) as Error);
+    refused({ groups: { ...empty, depth: 1e9 } }, '"branch.groups.depth": 1000000000');
+    refused({ root: { queue: { size: 1, head: 0, chunks: [], tail: [] } } }, '"branch.root.queue.size": 1');
+  });
+
   it('looks after workers that died where no other is left to do it', async () => {
     const run = bench.run();
     run.plan(1, [0]);

@@ -1,6 +1,6 @@
 /** What reviews of the distributed part have found. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { each, sequence, task, parallel } from 'taskchart';
+import { each, parallel, sequence, task, waitFor } from 'taskchart';
 import { memoryStore } from 'taskchart/stores';
 import { SimulatedServer } from '../../src/adapters/simulated/lists.ts';
 import { resultHeader, unitHeader } from '../../src/core/messages.ts';
@@ -122,6 +122,31 @@ describe('a new run by the id of another one, in a store of its own', () => {
     expect(await world.run(older)).toEqual([2, 3, 4, 5]);
     if (isCancelled) await expect(world.run(newer)).rejects.toMatchObject({ code: 'run/cancelled' });
     else expect(await world.run(newer)).toEqual([101, 201, 301, 401]);
+  });
+});
+
+describe('a group that is left from outside while its members are parked', () => {
+  it('is over for the workers and in the lists, and not only when the run ends', async () => {
+    const signal = fresh('never');
+    const group = parallel(
+      each(task('begin', (n: number) => n).to(waitFor(signal))).withExecution(onRedis).as('away'),
+      task('wait', async () => {
+        await new Promise<void>((resolve) => void world.clock.after(5000, resolve));
+        throw new Error('the others are not wanted');
+      }).as('fails'),
+    ).withExecution({ backend: 'local' }).withPolicy({ failFast: true }).recover('go-on', () => 'on');
+    const flow = world.workflow(fresh('left'), group.to(waitFor(fresh('end'))));
+    await world.started('w1', { concurrency: 8 });
+    const run = flow.start([1, 2, 3, 4, 5, 6], { clock: world.clock, store: memoryStore(), runId: fresh('left') });
+    run.result.catch(() => undefined);
+    const parts = (): readonly string[] => [...world.server.all().keys()].filter((key) => key.includes(':grp:') && !key.endsWith(':graph'));
+    await world.until(() => run.status().waitsFor.filter(({ kind }) => kind === 'signal').length === 6);
+    expect(parts()).toHaveLength(1);
+    await world.pass(60_000);
+    expect(run.status().waitsFor).toMatchObject([{ kind: 'signal' }]);
+    expect(parts()).toEqual([]);
+    run.cancel();
+    await expect(world.run(run)).rejects.toMatchObject({ code: 'run/cancelled' });
   });
 });
 

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { diffGraphs, graphMismatch, parseCheckpoint } from '../../src/core/checkpoint.ts';
 import type { Checkpoint } from '../../src/core/checkpoint.ts';
+import { contextFault } from '../../src/core/context-shape.ts';
 import { CheckpointError, GraphMismatchError } from '../../src/core/errors.ts';
 
 const hash = '0123456789abcdef0123456789abcdef';
@@ -134,6 +135,66 @@ describe('parseCheckpoint', () => {
     const secret = 'hunter2'.repeat(100);
     expect(refusal(`{"password": "${secret}" x`).message).not.toContain('hunter2');
     expect(refusal({ ...golden, workflow: secret }).message.length).toBeLessThan(200);
+  });
+});
+
+describe('the collections of a context', () => {
+  const map = (root: unknown, size: unknown, depth: unknown = 0) => ({ size, depth, root });
+  const queue = (tail: unknown, size: unknown, fields: object = {}) => ({ size, head: 0, chunks: [], tail, ...fields });
+  const scope = { id: 0, queue: queue([{ id: 1 }], 1) };
+  const group = { outcomes: map([1, null, [], [[1, 2]], { error: {} }], 4), apart: map([null, 1], 1), ready: queue([], 0), needs: map([0], 1) };
+  const context = { root: scope, branches: map([null, scope], 1), groups: map([null, [null, group]], 1, 1), inFlight: map([], 0), completions: map([1], 1) };
+  const inGroup = (fields: object) => ({ ...context, groups: map([null, [null, { ...group, ...fields }]], 1, 1) });
+  const chunk = Array.from({ length: 128 }, () => 1);
+  const wide = Array.from({ length: 33 }, () => 1);
+  const handed = (branch: unknown) => inGroup({ handed: map([{ generation: 1, branch, signals: [], waiting: [] }], 1) });
+
+  it('are taken as the machine makes them, also in branches that came back', () => {
+    for (const one of [context, handed(handed(context)), { ...context, root: { queue: queue([1], 128, { head: 1, chunks: [chunk] }) } }]) {
+      expect(parseCheckpoint({ ...golden, snapshot: { status: 'active', context: one } }).snapshot).toEqual({ status: 'active', context: one });
+    }
+  });
+
+  it.each<[name: string, context: unknown, message: string]>([
+    ['no object', [], 'snapshot.context is []'],
+    ['a depth without end', { ...context, groups: map([], 0, 1e9) }, 'snapshot.context.groups.depth is 1000000000, not a whole number from 0 to 5'],
+    ['a depth below a million', { ...context, waits: map([], 0, 6) }, 'context.waits.depth is 6'],
+    ['half a level', { ...context, waits: map([], 0, 0.5) }, 'context.waits.depth is 0.5'],
+    ['a negative level', { ...context, waits: map([], 0, -1) }, 'context.waits.depth is -1'],
+    ['no depth', { ...context, waits: { size: 0, root: [] } }, 'context.waits.depth is undefined'],
+    ['less nesting than it says', { ...context, delayed: map([{}], 1, 2) }, 'context.delayed.root is {}, not a list'],
+    ['more nesting than it says', { ...context, inFlight: map([[{}]], 1) }, 'context.inFlight[0] is [{}], not an object'],
+    ['more nesting in counts', { ...context, completions: map([[1]], 1) }, 'context.completions[0] is [1], not a number'],
+    ['more nesting in cells', inGroup({ outcomes: map([[1, 2]], 1) }), 'context.groups[33].outcomes[0] is [1, 2], not a cell'],
+    ['a size above what is there', { ...context, completions: map([1], 1e9) }, 'context.completions.size is 1000000000, not the number of its values, 1'],
+    ['a size below what is there', { ...context, branches: map([scope, scope], 1) }, 'context.branches.size is 1'],
+    ['no size', { ...context, branches: { depth: 0, root: [] } }, 'context.branches.size is undefined'],
+    ['a wide root', { ...context, completions: map(wide, 33) }, 'context.completions.root is [1,'],
+    ['a wide leaf', { ...context, completions: map([wide], 33, 1) }, 'context.completions.root is [1,'],
+    ['no map', { ...context, groups: null }, 'context.groups is null, not a map'],
+    ['no queue', { ...context, root: { queue: [] } }, 'context.root.queue is [], not a queue'],
+    ['a queue longer than it is', { ...context, root: { queue: queue([1], 2) } }, 'context.root.queue.size is 2'],
+    ['a head behind the end', { ...context, root: { queue: queue([1], 0, { head: 1 }) } }, 'context.root.queue.head is 1'],
+    ['a negative head', { ...context, root: { queue: queue([1], 2, { head: -1 }) } }, 'context.root.queue.head is -1'],
+    ['an empty chunk', { ...context, root: { queue: queue([1], 1, { chunks: [[]] }) } }, 'context.root.queue.chunks is []'],
+    ['chunks that are none', { ...context, root: { queue: queue([1], 1, { chunks: 'x' }) } }, 'context.root.queue.chunks is "x"'],
+    ['a long tail', { ...context, root: { queue: queue(chunk, 128) } }, 'context.root.queue.tail is [1,'],
+    ['a queue in a branch', { ...context, branches: map([{ queue: queue([], 1) }], 1) }, 'context.branches[0].queue.size is 1'],
+    ['a queue in a group', inGroup({ ready: queue([], -1) }), 'context.groups[33].ready.size is -1'],
+    ['a branch that came back', handed({ ...context, groups: map([], 0, 1e9) }), 'context.groups[33].handed[0].branch.groups.depth is 1000000000'],
+  ])('are refused with %s', (_name, spoiled, message) => {
+    const error = refusal({ ...golden, snapshot: { status: 'active', context: spoiled } });
+    expect(error.code).toBe('checkpoint/invalid');
+    expect(error.message).toContain(message);
+    expect(error.message).toContain("checkpoint's field snapshot.context");
+  });
+
+  it('are looked at once each, however they are filled', () => {
+    let looks = 0;
+    const counting = <T extends object>(value: T): T => new Proxy(value, { get: (target, key, receiver) => (looks += Number(typeof key === 'string' && /^\d+$/.test(key)), Reflect.get(target, key, receiver)) });
+    const leaves = Array.from({ length: 32 }, () => counting(Array.from({ length: 32 }, () => 1)));
+    expect(contextFault({ completions: map(counting(leaves), 1024, 1) })).toBeUndefined();
+    expect(looks).toBe(32 + 1024);
   });
 });
 

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as Fifo from '../../machines/execution-context/queue.ts';
 import * as Vec from '../../machines/execution-context/vec.ts';
+import { contextFault } from '../../src/core/context-shape.ts';
 import { deepFreeze } from '../model/invariants.ts';
 
 type FifoCommand = { readonly do: 'push' | 'pushAll' | 'take' | 'drop' | 'json'; readonly many: number };
@@ -52,6 +53,7 @@ describe('Fifo', () => {
           }
           expect(queue.size).toBe(model.length);
           expect(Fifo.peek(queue)).toBe(model[0]);
+          expect(contextFault({ root: { queue } })).toBeUndefined();
           expect(queue.chunks.every((chunk) => chunk.length === 128) && queue.tail.length < 128).toBe(true);
         }
         expect([...Fifo.items(queue)]).toEqual(model);
@@ -140,6 +142,7 @@ describe('VecDraft', () => {
         const last = draft.done();
         expect(contentOf(last)).toEqual(inOrder(model));
         expect(last.size).toBe(model.size);
+        for (const { vec } of old) expect(contextFault({ inFlight: vec, delayed: last })).toBeUndefined();
         for (const [at, value] of model) expect(Vec.get(last, at)).toEqual(value);
         for (const { vec, content } of old) expect(contentOf(vec)).toEqual(content);
       }),

@@ -16,7 +16,7 @@
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import type { RedisTarget, RedisTls } from '../../core/redis-config.ts';
 import type { TransportError } from '../../core/errors.ts';
-import { closedError, mutedError, timeoutError, transportError, unreachable } from './errors.ts';
+import { closedError, mutedError, noClient, timeoutError, transportError, unreachable } from './errors.ts';
 import { IdleLinks } from './idle-links.ts';
 import { RedisSettings } from './settings.ts';
 
@@ -288,11 +288,21 @@ async function openLink(settings: RedisSettings, name: string, { connectMs, comm
   }
 }
 
+/** An optional package, loaded when it is first needed. Rejects with TransportError where it is not to be had. */
+export function loadLibrary(settings: RedisSettings): Promise<{ readonly Redis: typeof Redis; readonly Cluster: typeof Cluster }> {
+  return import('ioredis').catch((thrown: unknown) => Promise.reject(noClient(settings, thrown)));
+}
+
 async function make(settings: RedisSettings, name: string, connectMs: number, commandMs: number): Promise<Redis | Cluster> {
-  const library = await import('ioredis');
   const target = RedisSettings.targetOf(settings);
   const options = { ...commonOptions, connectionName: `taskchart-${name}`, connectTimeout: connectMs };
   const clusterOptions = { ...clusterOnly, slotsRefreshTimeout: connectMs };
+  if (target.kind === 'client') {
+    const client = target.client as unknown as Redis | Cluster;
+    if (!isCluster(client)) return client.duplicate(options);
+    return client.duplicate([], { ...clusterOptions, redisOptions: { ...client.options.redisOptions, ...options } });
+  }
+  const library = await loadLibrary(settings);
   switch (target.kind) {
     case 'single':
       return new library.Redis({ ...options, ...accessOf(target), ...target.nodes[0] });
@@ -300,11 +310,6 @@ async function make(settings: RedisSettings, name: string, connectMs: number, co
       return new library.Redis({ ...options, ...accessOf(target), ...sentinelsOf(target, commandMs) });
     case 'cluster':
       return new library.Cluster([...target.nodes], { ...clusterOptions, redisOptions: { ...options, ...accessOf(target) } });
-    case 'client': {
-      const client = target.client as unknown as Redis | Cluster;
-      if (!isCluster(client)) return client.duplicate(options);
-      return client.duplicate([], { ...clusterOptions, redisOptions: { ...client.options.redisOptions, ...options } });
-    }
   }
 }
 

@@ -102,6 +102,14 @@ export function closedError(settings: RedisSettings): TransportError {
   return failure(settings, 'transport/unreachable', 'was left: the connection was closed here', false, 'Make a new connection.');
 }
 
+/** The client library cannot be loaded. Nothing was sent to anybody, so what it says holds no secret. */
+export function noClient(settings: RedisSettings, thrown: unknown): TransportError {
+  const reason = cut(textOf(thrown).split(/[\r\n]/, 1)[0] ?? '', 160).replace(/\.$/, '');
+  const missing = /Cannot find (?:package|module) 'ioredis'/.test(reason);
+  const why = missing ? 'is not installed' : `cannot be loaded (${reason === '' ? 'unknown reason' : reason})`;
+  return failure(settings, 'transport/no-client', `cannot be used: the package ioredis ${why}`, false, `Install it${missing ? '' : ' again'}: npm install ioredis@6`);
+}
+
 function replyError(message: string, word: string, settings: RedisSettings): TransportError {
   const meaning = replies[word] ?? phrases.find(([words]) => words.test(message))?.[1];
   if (meaning?.says !== undefined) return failure(settings, meaning.code, meaning.says, meaning.retryable, meaning.hint, word);

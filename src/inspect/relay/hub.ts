@@ -6,8 +6,9 @@
  *
  * Invariants
  * 1. A viewer that comes at any moment sees what one sees that was there from the beginning, but for the history.
- * 2. Memory is bounded: by the numbers below, the bounds of a picture (fold.ts), and those of a history. What has ended is
- *    forgotten first, oldest first.
+ * 2. Memory is bounded: by the numbers below, the bounds of a picture (fold.ts), and those of a history. What has ended, or has
+ *    lost its process, is forgotten for what is new, oldest first. What is under way never is: where there is nothing else to
+ *    forget, new systems are left out, and their sources are asked for them once there is room.
  * 3. What every viewer gets about a system that it does not watch comes in its newest form, a few times per second.
  * 4. A command is answered once: by the source, or with a refusal after ANSWER_MS.
  */
@@ -18,6 +19,7 @@ import { STREAM_VERSION, type ActorMessage, type InspectorMessage, type MessageB
 import type { Command, CommandAnswer, SourceCommand, SourceLine } from '../protocol.ts';
 import type { Checked } from './check-line.ts';
 import { History } from './history.ts';
+import { LeftOut } from './left-out.ts';
 import { systemFacts } from './system-facts.ts';
 import { Viewer, type Outlet, type Pictures } from './viewer.ts';
 
@@ -29,6 +31,8 @@ const GENERAL_MS = 200;
 const ANSWER_MS = 10_000;
 /** A source that has said hello and does not listen by then has gone. */
 const LISTENS_WITHIN_MS = 3000;
+/** Between two looks for room; a source that is asked tells everything again. */
+const ASK_AGAIN_MS = 3000;
 
 interface Source {
   message: SourceMessage;
@@ -39,6 +43,7 @@ interface Source {
   readonly systems: Map<string, HubSystem>;
   /** Systems of which it has not spoken since it began anew. */
   readonly stale: Set<string>;
+  readonly leftOut: LeftOut;
 }
 
 interface HubSystem {
@@ -63,6 +68,7 @@ export class Hub {
   readonly #locals = new Map<string, LocalAnswers>();
   readonly #dirty = new Set<string>();
   #timer: (() => void) | undefined;
+  #asking: (() => void) | undefined;
   #nextCommand = 1;
 
   constructor(clock: Clock, control: boolean) {
@@ -154,6 +160,7 @@ export class Hub {
 
   close(): void {
     this.#timer?.();
+    this.#asking?.();
     for (const { resolve } of this.#pending.values()) resolve(refusal('the relay has ended'));
     this.#pending.clear();
     this.#viewers.clear();
@@ -189,6 +196,7 @@ export class Hub {
       const { type: _, version: __, fresh: ___, ...message } = line;
       const known = this.#introduce(id, { ...message, state: 'connected' });
       for (const root of known.systems.keys()) known.stale.add(root);
+      known.leftOut.asked();
       this.#clock.after(LISTENS_WITHIN_MS, () => this.#isGone(known), true);
     } else if (source === undefined) return false;
     else if (line.type === 'answer') this.#answered(id, line.id, line.answer);
@@ -200,9 +208,9 @@ export class Hub {
     let source = this.#sources.get(id);
     const full: SourceMessage = { ...this.#base(id), type: '@taskchart.source', ...message };
     if (source === undefined) {
-      source = { message: full, tell: undefined, unsent: [], systems: new Map(), stale: new Set() };
+      source = { message: full, tell: undefined, unsent: [], systems: new Map(), stale: new Set(), leftOut: new LeftOut() };
       this.#sources.set(id, source);
-      this.#makeRoom();
+      this.#forgetSources();
     } else source.message = full;
     this.#tellAll([JSON.stringify(full)]);
     return source;
@@ -213,10 +221,10 @@ export class Hub {
     let system = source.systems.get(rootId);
     const frame = frames.get(rootId) ?? [];
     if (system === undefined) {
+      if (!this.#hasRoomFor(source, message)) return;
       system = { picture: new SystemPicture(rootId), source: source.message.sessionId, history: new History(rootId), root: undefined, told: undefined, message: undefined };
       source.systems.set(rootId, system);
       this.#systems.set(rootId, system);
-      this.#makeRoom();
     } else if (source.stale.delete(rootId)) {
       system.picture = new SystemPicture(rootId);
       frame.push(this.#note('@taskchart.reset', rootId));
@@ -279,10 +287,7 @@ export class Hub {
   }
 
   #isBusy({ systems }: Source): boolean {
-    for (const { picture, root } of systems.values()) {
-      const last = picture.actors.get(picture.rootId)?.last?.snapshot ?? root?.snapshot;
-      if (last?.status === 'active') return true;
-    }
+    for (const system of systems.values()) if (system.root !== undefined && isActive(system)) return true;
     return false;
   }
 
@@ -298,26 +303,70 @@ export class Hub {
   }
 
   /** Invariant 2. */
-  #makeRoom(): void {
-    for (const kind of ['over', 'any'] as const) {
-      for (const [rootId, system] of this.#systems) {
-        if (this.#systems.size <= SYSTEMS_MOST) break;
-        const owner = this.#sources.get(system.source);
-        if (kind === 'any' || owner?.tell === undefined || (system.picture.actors.get(rootId)?.last?.snapshot.status ?? 'active') !== 'active') this.#forget(rootId, system);
-      }
+  #hasRoomFor({ leftOut }: Source, message: InspectorMessage): boolean {
+    const lacks = leftOut.lacks(message);
+    if (!lacks && this.#makesRoom()) {
+      leftOut.admit(message.rootId);
+      return true;
     }
-    for (const [id, { tell, systems }] of this.#sources) {
-      if (this.#sources.size <= SOURCES_MOST) return;
-      if (tell !== undefined || this.#locals.has(id)) continue;
-      for (const [rootId, system] of systems) this.#forget(rootId, system);
-      this.#sources.delete(id);
+    if (!lacks) leftOut.refuse(message);
+    this.#askLater();
+    return false;
+  }
+
+  /** Whether there is room for one more system. */
+  #makesRoom(): boolean {
+    if (this.#systems.size < SYSTEMS_MOST) return true;
+    for (const [rootId, system] of this.#systems) {
+      if (!this.#isOver(system)) continue;
+      this.#forget(rootId, system);
+      return true;
+    }
+    return false;
+  }
+
+  #isOver(system: HubSystem): boolean {
+    return this.#sources.get(system.source)?.message.state !== 'connected' || !isActive(system);
+  }
+
+  #askLater(): void {
+    this.#asking ??= this.#clock.after(ASK_AGAIN_MS, () => this.#askAgain(), true);
+  }
+
+  /** Looks again as long as a source has something that is wanted: room comes without a word from it. */
+  #askAgain(): void {
+    this.#asking = undefined;
+    const waiting = [...this.#sources.values()].filter(({ message, leftOut }) => message.state === 'connected' && leftOut.wants);
+    if (waiting.length === 0) return;
+    this.#askLater();
+    let room = SYSTEMS_MOST;
+    for (const system of this.#systems.values()) if (!this.#isOver(system)) room -= 1;
+    for (const { tell, leftOut } of room > 0 ? waiting : []) {
+      if (tell === undefined) continue;
+      leftOut.asked();
+      tell({ resend: true });
     }
   }
 
-  #forget(rootId: string, { source }: HubSystem): void {
+  /** Those that have gone first, then those that have not listened yet. */
+  #forgetSources(): void {
+    for (const kind of ['gone', 'any'] as const) {
+      for (const [id, { message, tell, systems }] of this.#sources) {
+        if (this.#sources.size <= SOURCES_MOST) return;
+        if (tell !== undefined || this.#locals.has(id) || (kind === 'gone' && message.state === 'connected')) continue;
+        for (const [rootId, system] of systems) this.#forget(rootId, system);
+        this.#sources.delete(id);
+      }
+    }
+  }
+
+  #forget(rootId: string, system: HubSystem): void {
+    const source = this.#sources.get(system.source);
     this.#systems.delete(rootId);
     this.#dirty.delete(rootId);
-    this.#sources.get(source)?.systems.delete(rootId);
+    source?.systems.delete(rootId);
+    source?.stale.delete(rootId);
+    source?.leftOut.forgotten(rootId, !isActive(system));
     this.#tellAll([this.#note('@taskchart.gone', rootId)]);
   }
 
@@ -338,4 +387,10 @@ export class Hub {
   #base(sessionId: string): MessageBase {
     return { sessionId, rootId: sessionId, createdAt: String(this.#clock.now()), id: null, _version: STREAM_VERSION };
   }
+}
+
+/** A system of which the root has not been heard of may be. */
+function isActive({ picture, root }: HubSystem): boolean {
+  const { status = 'active' } = picture.actors.get(picture.rootId)?.last?.snapshot ?? root?.snapshot ?? {};
+  return status === 'active';
 }

@@ -148,7 +148,8 @@ class Desk {
     if (refused !== undefined) return this.#refuse(url.pathname, response, refused);
     if (isSource) return this.#source(request, response, url.pathname.slice(paths.source.length));
     if (url.pathname === paths.command) return this.#command(request, response);
-    if (request.method !== 'GET' && request.method !== 'HEAD') return end(response, 405, 'This path is only read.');
+    // HEAD has an answer without a body, and so none that stays open.
+    if (request.method !== 'GET' && (request.method !== 'HEAD' || url.pathname !== paths.page)) return end(response, 405, 'This path is only read.');
     if (url.pathname === paths.page) return html(response, 200, this.#page, this.#policy);
     if (url.pathname === paths.stream) return this.#stream(request, response, url.searchParams.getAll('root'));
     if (url.pathname === paths.history) return this.#history(response, url.searchParams.get('root') ?? '');

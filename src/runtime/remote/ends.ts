@@ -1,4 +1,5 @@
 /** Members' ends between the machine's outcomes and the wire. A plain value travels bare. */
+import { contextFault } from '../../core/context-shape.ts';
 import { ProtocolError, toSerializedError } from '../../core/errors.ts';
 import { isId } from '../../core/ids.ts';
 import { isJsonArray, preview, toJson, type Json } from '../../core/json.ts';
@@ -45,7 +46,11 @@ function parked(end: Fields, away: Pick<UnitOutcome, 'steps' | 'channel' | 'coun
   const { branch, waits, due } = end;
   if (!isRecord(branch)) throw bad('branch', branch);
   if (!Array.isArray(waits)) throw bad('waits', waits);
-  return { kind: 'parked', branch: toJson(branch, 'branch', branchLimits) as Json, waits: waits.map(wait), ...(due !== undefined && { due: dueOf(due) }), ...away };
+  const copy = toJson(branch, 'branch', branchLimits) as Json;
+  // It becomes part of the run's checkpoints, which must be readable.
+  const fault = contextFault(copy);
+  if (fault !== undefined) throw bad(`branch${fault.path}`, fault.found);
+  return { kind: 'parked', branch: copy, waits: waits.map(wait), ...(due !== undefined && { due: dueOf(due) }), ...away };
 }
 
 function wait(given: unknown): Extract<UnitOutcome, { kind: 'parked' }>['waits'][number] {
