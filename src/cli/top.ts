@@ -137,12 +137,15 @@ function screenOutput({ process }: Host): Output {
 
 /** The whole table; the first line is a summary. */
 export function screen(stream: RelayStream, now: number): string[] {
-  const runs = stream.runs(now);
+  const seen = stream.runs(now);
+  const runs = seen.filter(({ run }) => !isBranch(run));
+  const branches = branchesOf(seen, stream);
   const workers = [...stream.systems.values()].filter(isWorker);
   const lines = [summary(stream, runs, workers)];
-  if (runs.length > 0) lines.push('', ...tableLines([['RUN', 'WORKFLOW', 'STATE', 'TASKS/S', 'DONE', 'FAILED', 'RUNNING', 'WAITING', 'QUEUED', 'AGE', 'PROCESS'], ...runs.map((seen) => runRow(seen, stream, now))]));
-  if (workers.length > 0) lines.push('', ...tableLines([['WORKER', 'QUEUE', 'STATE', 'SLOTS', 'PENDING', 'SERVED', 'UNITS/S', 'PROCESS'], ...workers.map((worker) => workerRow(worker, stream, now))]), '', ...queueLines(workers, stream, now));
-  if (runs.length === 0 && workers.length === 0) lines.push('', "nothing has connected yet: set TASKCHART_INSPECT for a process, or give a run { inspect: connectInspector(address) }");
+  if (runs.length > 0) lines.push('', ...tableLines([['RUN', 'WORKFLOW', 'STATE', 'TASKS/S', 'DONE', 'FAILED', 'RUNNING', 'WAITING', 'QUEUED', 'AGE', 'PROCESS'], ...runs.map((each) => runRow(each, stream, now))]));
+  if (workers.length > 0 || branches.size > 0) lines.push('', ...workerLines(workers, branches, stream, now));
+  if (workers.length > 0) lines.push('', ...queueLines(workers, stream, now));
+  if (seen.length === 0 && workers.length === 0) lines.push('', "nothing has connected yet: set TASKCHART_INSPECT for a process, or give a run { inspect: connectInspector(address) }");
   return lines;
 }
 
@@ -156,16 +159,56 @@ function summary({ sources }: RelayStream, runs: readonly SeenRun[], workers: re
 }
 
 function runRow({ run, rate }: SeenRun, stream: RelayStream, now: number): string[] {
-  const { runId, workflow, origin, counts, startedAt, endedAt } = run;
+  const { runId, workflow, counts, startedAt, endedAt } = run;
   const age = startedAt === undefined ? '-' : duration((endedAt ?? now) - startedAt);
-  const name = origin === 'branch' ? 'branch of another run' : (runId ?? '-');
-  return [name, workflow, stateOf(run, stream), perSecond(rate), grouped(counts.done), grouped(counts.failed), grouped(counts.running), grouped(counts.waiting + counts.retrying), grouped(counts.queued), age, processOf(run.sessionId, stream)];
+  return [runId ?? '-', workflow, stateOf(run, stream), perSecond(rate), grouped(counts.done), grouped(counts.failed), grouped(counts.running), grouped(counts.waiting + counts.retrying), grouped(counts.queued), age, processOf(run.sessionId, stream)];
 }
 
 /** A run whose process has gone is not what it says. */
 function stateOf({ state, sessionId }: RunMessage, { sources }: RelayStream): string {
   const source = sources.get(sourceOf(sessionId));
   return source?.state === 'lost' && !['completed', 'failed', 'cancelled', 'stopped'].includes(state) ? 'lost' : state;
+}
+
+/** What a worker executes of another run. There are as many as the worker has units, so they are counted, not listed. */
+function isBranch({ origin }: RunMessage): boolean {
+  return origin === 'branch';
+}
+
+/** For each process, how many of its branches are in which state. */
+type Branches = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+function branchesOf(seen: readonly SeenRun[], stream: RelayStream): Branches {
+  const branches = new Map<string, Map<string, number>>();
+  for (const { run } of seen) {
+    if (!isBranch(run)) continue;
+    const source = sourceOf(run.sessionId);
+    const states = branches.get(source) ?? new Map<string, number>();
+    const state = stateOf(run, stream);
+    branches.set(source, states.set(state, (states.get(state) ?? 0) + 1));
+  }
+  return branches;
+}
+
+function branchesText(states: ReadonlyMap<string, number>): string {
+  const total = [...states.values()].reduce((sum, count) => sum + count, 0);
+  return [`${grouped(total)} ${total === 1 ? 'branch' : 'branches'}`, ...[...states].filter(([name]) => name !== 'completed').map(([name, count]) => `${grouped(count)} ${name}`)].join(', ');
+}
+
+/** Which of the workers of one process executes a branch is not told, so a line stands under the last of them. */
+function workerLines(workers: readonly SystemMessage[], branches: Branches, stream: RelayStream, now: number): string[] {
+  const [head = '', ...rows] = tableLines([['WORKER', 'QUEUE', 'STATE', 'SLOTS', 'PENDING', 'SERVED', 'UNITS/S', 'PROCESS'], ...workers.map((worker) => workerRow(worker, stream, now))]);
+  const lastOf = new Map(workers.map(({ rootId }, at) => [sourceOf(rootId), at]));
+  const lines = workers.length === 0 ? [] : [head];
+  rows.forEach((row, at) => {
+    lines.push(row);
+    const source = sourceOf(workers[at]?.rootId ?? '');
+    const states = branches.get(source);
+    if (states !== undefined && lastOf.get(source) === at) lines.push(`  ${oneLine(branchesText(states))}`);
+  });
+  // The worker itself may have been forgotten before they were.
+  for (const [source, states] of branches) if (!lastOf.has(source)) lines.push(oneLine(`${branchesText(states)}, in the process ${processOf(`${source}/`, stream)}`));
+  return lines;
 }
 
 function isWorker({ machine, facts }: SystemMessage): boolean {
@@ -208,10 +251,12 @@ function perSecond(rate: number): string {
 }
 
 function jsonLine(stream: RelayStream, now: number): string {
+  const seen = stream.runs(now);
   return JSON.stringify({
     at: now,
-    runs: stream.runs(now).map(({ run: { sessionId, runId, workflow, state, counts, startedAt, endedAt }, rate }) => ({ session: sessionId, run: runId, workflow, state, counts, startedAt, endedAt, tasksPerSecond: rate })),
+    runs: seen.filter(({ run }) => !isBranch(run)).map(({ run: { sessionId, runId, workflow, state, counts, startedAt, endedAt }, rate }) => ({ session: sessionId, run: runId, workflow, state, counts, startedAt, endedAt, tasksPerSecond: rate })),
     workers: [...stream.systems.values()].filter(isWorker).map(({ rootId, facts, value, status }) => ({ session: rootId, state: value ?? status, ...facts, unitsPerSecond: stream.rate(rootId, now) })),
+    branches: [...branchesOf(seen, stream)].map(([source, states]) => ({ source, states: Object.fromEntries(states) })),
     processes: [...stream.sources.values()].map(({ sessionId, state, kind, host, pid, title, dropped }) => ({ source: sessionId, state, kind, host, pid, title, dropped })),
   });
 }

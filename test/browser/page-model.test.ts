@@ -3,13 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GraphNode } from '../../src/core/graph.ts';
 import { SystemPicture } from '../../src/inspect/fold.ts';
-import { STREAM_VERSION, type InspectorMessage, type ViewerMessage } from '../../src/inspect/messages.ts';
+import { STREAM_VERSION, type InspectorMessage, type RunMessage, type SourceMessage, type SystemMessage, type ViewerMessage } from '../../src/inspect/messages.ts';
 import { layoutChart } from '../../src/inspect/page/chart/chart-layout.ts';
 import { activePaths, readChart, valueText } from '../../src/inspect/page/chart/definition.ts';
 import { arrange, pathOf, type Block, type Box, type Edge } from '../../src/inspect/page/layout/block.ts';
 import { insideOf, layoutGraph, openByDefault } from '../../src/inspect/page/layout/graph-layout.ts';
 import { duration, oneLine, pretty, until } from '../../src/inspect/page/model/format.ts';
 import { framesOf, Replay } from '../../src/inspect/page/model/replay.ts';
+import { listedRuns, OPEN_MOST, otherRows, shortId } from '../../src/inspect/page/model/run-rows.ts';
 import { hashOfView, viewOfHash } from '../../src/inspect/page/model/view.ts';
 import { Gates, layers, release } from './page-workflows.ts';
 
@@ -206,5 +207,42 @@ describe('words', () => {
     const view = { tab: 'queue', run: 'a/x:0', root: 'a/x:0', node: '<b>&=#', group: 3, member: 0, actor: undefined } as const;
     expect(viewOfHash(hashOfView(view))).toEqual(view);
     expect(viewOfHash('#tab=nonsense&member=-1')).toMatchObject({ tab: 'graph', member: undefined });
+  });
+});
+
+describe('the rows of the list of runs', () => {
+  const base = (sessionId: string) => ({ sessionId, rootId: sessionId, createdAt: '1000', id: null, _version: STREAM_VERSION });
+  const run = (session: string, fields: Partial<RunMessage>): RunMessage => ({ ...base(session), type: '@taskchart.run', workflow: 'w', state: 'running', origin: 'live', at: 0, startedAt: 1, revision: 1, steps: 1, control: [], counts: { queued: 0, running: 0, waiting: 0, retrying: 0, done: 0, failed: 0 }, ...fields });
+  const system = (session: string, fields: Partial<SystemMessage>): SystemMessage => ({ ...base(session), type: '@taskchart.system', source: session.slice(0, 1), name: 'n', status: 'active', facts: {}, actors: 1, runs: [], ...fields });
+  const source = (id: string, state: SourceMessage['state']): SourceMessage => ({ ...base(id), type: '@taskchart.source', state, kind: 'node', dropped: 0 });
+  const by = <T extends { readonly sessionId: string }>(list: readonly T[]) => new Map(list.map((each) => [each.sessionId, each]));
+  const sources = by([source('a', 'lost'), source('b', 'connected')]);
+
+  it('puts earlier processes of a run under the newest, in whatever order they were told', () => {
+    const runs = [run('a/x:0', { runId: 'r1' }), run('b/x:9', { runId: 'r1' }), run('b/x:10', { runId: 'r1' }), run('b/x:1', { runId: 'r2', startedAt: 5 }), run('b/x:2', { runId: 'r1', origin: 'branch' })];
+    for (const order of [runs, runs.toReversed()]) {
+      expect(listedRuns(by(order), sources).map(({ run: { sessionId }, earlier }) => [sessionId, earlier])).toEqual([['b/x:1', false], ['b/x:10', false], ['b/x:9', true], ['a/x:0', true]]);
+    }
+  });
+
+  it('folds branches under the last worker of their process, and opens to a bounded list', () => {
+    const branches = Array.from({ length: 500 }, (_, at) => run(`b/x:${at + 10}`, { origin: 'branch', at, state: at < 3 ? 'running' : 'completed' }));
+    const workers = ['b/x:0', 'b/x:1'].map((session) => system(session, { machine: 'worker', facts: { queue: 'mail' } }));
+    const systems = by([...workers, system('a/x:7', {}), ...branches.map(({ sessionId }) => system(sessionId, { runs: [sessionId] }))]);
+    const given = { systems, runs: by(branches), sources, wanted: '' };
+    const closed = otherRows({ ...given, open: new Set() });
+    expect(closed.map((row) => (row.kind === 'system' ? row.system.rootId : row.kind === 'fold' ? row.text : row.kind))).toEqual(['b/x:0', 'b/x:1', '500 branches, 3 running', 'a/x:7']);
+    const open = otherRows({ ...given, open: new Set(['b']) });
+    expect(open.length - closed.length).toBe(OPEN_MOST);
+    expect(open.slice(3, 7).map((row) => row.kind === 'branch' && row.run.sessionId)).toEqual(['b/x:12', 'b/x:11', 'b/x:10', 'b/x:509']);
+    expect(open.at(-2)).toEqual({ kind: 'more', count: 500 - OPEN_MOST + 1 });
+    expect(otherRows({ ...given, systems: new Map(), open: new Set() })).toMatchObject([{ kind: 'fold', text: '500 branches, 3 running' }]);
+    expect(otherRows({ ...given, wanted: 'nothing', open: new Set() })).toEqual([]);
+  });
+
+  it('shortens long ids in the middle, and nothing that is short', () => {
+    expect(shortId('order-17')).toBe('order-17');
+    expect(shortId('0123456789abcdef-0123456789abcdef')).toBe('0123456789abc…23456789abcdef');
+    expect(Array.from(shortId('😀'.repeat(100)))).toHaveLength(28);
   });
 });

@@ -2,9 +2,12 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createActor, createMachine, sendTo } from 'xstate';
+import { each, task } from 'taskchart';
 import { parseCheckpoint } from '../../src/core/checkpoint.ts';
 import { showCheckpoint } from '../../src/inspect/checkpoint.ts';
+import { OPEN_MOST } from '../../src/inspect/page/model/run-rows.ts';
 import { openRelay, type OpenRelay } from '../../src/inspect/relay/server.ts';
+import { World, onRedis } from '../remote/support/workers.ts';
 import { body, box, find, HOSTILE, inState, pageText, postHostileRun, shows, Stage } from './page-support.ts';
 import { diamond, failingGroup, fanOut, layers, refund, release } from './page-workflows.ts';
 import { launch, launchTimeoutMs, type Browser } from './support/browser.ts';
@@ -90,6 +93,38 @@ describe('messages and queue', () => {
     run.cancel();
     await page.until(shows('.queue', 'Nothing is being executed.'));
     expect(page.problems()).toEqual([]);
+  });
+});
+
+describe('branches at a worker', () => {
+  it('are one row under it, which opens to a bounded list, and never among the runs', async () => {
+    const [world, opened] = [new World(), await Stage.open(browser)];
+    stage = opened;
+    try {
+      let begun = 0;
+      const flow = world.workflow('payments', each(task('pay', async (n: number) => { begun += 1; await opened.gates.pass('pay'); return n; }).to('sent', (n: number) => n)).withExecution(onRedis).as('all'));
+      const run = flow.start(Array.from({ length: 30 }, (_, at) => at), { runId: 'payments-of-march', clock: world.clock, inspect: opened.inspector() });
+      await world.started('w1', { concurrency: 30, inspect: opened.inspector() });
+      await world.until(() => begun === 30);
+      const page = await opened.look();
+      await page.until(shows('.runs.others', '30 branches, 30 running'));
+      expect(await page.count('.runs:not(.others) .row')).toBe(1);
+      expect(await page.text('.runs:not(.others) .row')).toContain('payments-of-march');
+      expect(await page.count('.runs.others .row')).toBe(2);
+      await page.click(await find(page, '.runs.others .row', '30 branches'));
+      await page.until(`document.querySelectorAll('.runs.others .row').length > 2`);
+      expect(await page.evaluate(`document.querySelector('.runs.others .row').getAttribute('aria-setsize')`)).toBe(String(2 + OPEN_MOST));
+      await page.click('.runs.others .row:nth-child(3)');
+      await page.until(shows('.panel', 'branch of another run'));
+      await page.click(await find(page, '.runs.others .row', '30 branches'));
+      await page.until(`document.querySelectorAll('.runs.others .row').length === 2`);
+      await page.until(shows('.runs.others .row.picked', '30 branches'));
+      opened.gates.open('pay');
+      await world.run(run);
+      expect(page.problems()).toEqual([]);
+    } finally {
+      await world.close();
+    }
   });
 });
 

@@ -296,7 +296,11 @@ describe('a crash', () => {
     await page.until(inState('report', 'done'));
     await page.until(shows('.top .badge', 'completed'));
     expect(await page.text('.panel')).toContain('"6 rows"');
-    expect((await page.texts('.runs .row')).filter((row) => row.includes('lost'))).toHaveLength(1);
+    const rows = await page.texts('.runs .row');
+    expect(rows.map((row) => [row.includes('earlier process, lost'), row.includes('completed')])).toEqual([[false, true], [true, false]]);
+    const ids = await page.evaluate<string[]>(`Array.from(document.querySelectorAll('.runs .row .mono'), (each) => each.title)`);
+    expect(ids).toHaveLength(2);
+    expect(new Set(ids).size).toBe(1);
     expectClean(page);
   }, 40_000);
 });
@@ -334,6 +338,21 @@ describe('who is let in', () => {
 });
 
 describe('nothing to show', () => {
+  it('fits a narrow window: nothing lies over the address, and nothing is cut', async () => {
+    stage = await Stage.open(browser);
+    const page = await stage.look('', { width: 360, height: 740 });
+    await page.until(shows('.welcome', 'Nothing is connected yet'));
+    const blocks = await page.evaluate<{ over: boolean; cut: boolean }[]>(`Array.from(document.querySelectorAll('.code'), (each) => {
+      const [pre, copy] = [each.querySelector('pre'), each.querySelector('.copy')];
+      return { over: copy.getBoundingClientRect().bottom > pre.getBoundingClientRect().top, cut: pre.scrollWidth > pre.clientWidth || pre.scrollHeight > pre.clientHeight };
+    })`);
+    expect(blocks).toEqual([{ over: false, cut: false }, { over: false, cut: false }]);
+    const empty = await page.evaluate<{ bottom: number; width: number; content: number }>(`(() => { const { scrollWidth, clientWidth } = document.querySelector('.empty'); return { bottom: document.querySelector('.empty').getBoundingClientRect().bottom, width: clientWidth, content: scrollWidth }; })()`);
+    expect(empty.bottom).toBe(740);
+    expect(empty.content).toBe(empty.width);
+    expectClean(page);
+  });
+
   it('tells how to connect, with the address of this relay', async () => {
     stage = await Stage.open(browser);
     const page = await stage.look();

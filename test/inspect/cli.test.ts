@@ -162,4 +162,22 @@ describe('the table of top', () => {
     expect(lines.join('')).not.toMatch(/[\u0000-\u001f]/);
     expect(screen(new RelayStream(), at).join('\n')).toContain('nothing has connected yet');
   });
+
+  it('folds the branches that a worker executes under it, and never lists them as runs', () => {
+    const stream = new RelayStream();
+    const at = 10_000;
+    stream.take({ ...base('b'), type: '@taskchart.source', state: 'connected', kind: 'node', pid: 8, dropped: 0 }, at);
+    stream.take({ ...base('c'), type: '@taskchart.source', state: 'lost', kind: 'node', pid: 9, dropped: 0 }, at);
+    stream.take(run('a/x:0', { runId: 'r1', startedAt: 9000 }), at);
+    for (const [session, queue] of [['b/x:0', 'mail'], ['b/x:1', 'print']] as const) stream.take(worker(session, { worker: session, queue, slots: 8 }), at);
+    for (let each = 2; each < 14; each += 1) stream.take(run(`b/x:${each}`, { runId: 'r1', origin: 'branch', workflow: 'payments', state: each < 5 ? 'running' : each === 5 ? 'failed' : 'completed' }), at);
+    stream.take(run('c/x:0', { runId: 'r1', origin: 'branch', workflow: 'payments' }), at);
+    const lines = screen(stream, at);
+    expect(lines[0]).toBe('1 run (1 running), 0 tasks/s, 1 process, 2 workers');
+    expect(lines.join('\n')).not.toContain('payments');
+    const second = lines.findIndex((line) => line.startsWith('b/x:1'));
+    expect(lines[second + 1]).toBe('  12 branches, 3 running, 1 failed');
+    expect(lines[second + 2]).toBe('1 branch, 1 lost, in the process 9 lost');
+    expect(lines.filter((line) => line.includes('branch'))).toHaveLength(2);
+  });
 });

@@ -10,6 +10,7 @@
 import { useCallback, useEffect, useMemo, useReducer, useState } from 'preact/hooks';
 import type { NodeId } from '../../core/graph.ts';
 import type { RunMessage } from '../messages.ts';
+import { listedRuns } from './model/run-rows.ts';
 import { isFinal } from './model/states.ts';
 import type { Store } from './model/store.ts';
 import { tabs, type Tab } from './model/view.ts';
@@ -65,7 +66,7 @@ export function App({ store, token }: { store: Store; token: string }) {
         ? <main class="empty"><ConnectHelp token={token} link={store.link} /></main>
         : (
           <>
-            {railOpen && <RunList runs={store.runs} systems={store.systems} sourceOf={(root) => store.sourceOf(root)} run={view.run} root={view.root} now={past === undefined ? now : Date.now()} onRun={(session) => store.lookAtRun(session)} onSystem={(root) => store.lookAtSystem(root)} />}
+            {railOpen && <RunList runs={store.runs} systems={store.systems} sources={store.sources} sourceOf={(root) => store.sourceOf(root)} run={view.run} root={view.root} now={past === undefined ? now : Date.now()} onRun={(session) => store.lookAtRun(session)} onSystem={(root) => store.lookAtSystem(root)} />}
             <main class="main"><Main {...shared} /></main>
             <aside class="panel" aria-label="Details"><Panel {...shared} /></aside>
             <TimeBar past={past} trouble={store.trouble} startedAt={run?.startedAt} now={now} disabled={store.model === undefined} onEnter={(share) => void store.enterPast(share)} onIndex={(index) => store.goTo(index)} onLive={() => store.goLive()} />
@@ -202,7 +203,7 @@ function act(store: Store, key: string, onHelp: () => void): boolean {
 }
 
 function nextRun(store: Store, by: number): void {
-  const runs = [...store.runs.values()].filter(({ origin }) => origin !== 'branch').sort((a, b) => (b.startedAt ?? 0) - (a.startedAt ?? 0));
-  const next = runs[runs.findIndex(({ sessionId }) => sessionId === store.view.run) + by];
-  if (next !== undefined) store.lookAtRun(next.sessionId);
+  const runs = listedRuns(store.runs, store.sources);
+  const next = runs[runs.findIndex(({ run }) => run.sessionId === store.view.run) + by];
+  if (next !== undefined) store.lookAtRun(next.run.sessionId);
 }

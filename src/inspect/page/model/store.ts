@@ -15,6 +15,7 @@ import type { RunMessage, SourceMessage, SystemMessage, ViewerMessage } from '..
 import type { Command, CommandAnswer } from '../../protocol.ts';
 import type { LinkHandlers, LinkState } from './connection.ts';
 import { framesOf, Replay } from './replay.ts';
+import { isWorker } from './run-rows.ts';
 import { isFinal } from './states.ts';
 import { SystemModel } from './system-model.ts';
 import { hashOfView, type View } from './view.ts';
@@ -269,7 +270,8 @@ export class Store implements LinkHandlers {
     const asked = root !== undefined && this.systems.has(root);
     if (asked && !this.#ownChoice) return;
     const run = newestOf(this.runs.values());
-    const [system] = this.systems.keys();
+    const [first] = this.systems.values();
+    const system = ([...this.systems.values()].find(isWorker) ?? first)?.rootId;
     if (run !== undefined) this.lookAtRun(run.sessionId);
     else if (!asked && system !== undefined) {
       this.lookAtSystem(system);
@@ -289,10 +291,10 @@ export class Store implements LinkHandlers {
   }
 }
 
-/** Active ones first. Branches belong to the run that they are part of. */
+/** Active ones first. Branches are never chosen: they come and go by the hundred, and belong to the run that they are part of. */
 function newestOf(runs: Iterable<RunMessage>): RunMessage | undefined {
-  const rank = (run: RunMessage): number => (run.origin === 'branch' ? -2e15 : 0) + (isFinal(run.state) ? -1e15 : 0) + (run.startedAt ?? run.at);
+  const rank = (run: RunMessage): number => (isFinal(run.state) ? -1e15 : 0) + (run.startedAt ?? run.at);
   let newest: RunMessage | undefined;
-  for (const run of runs) if (newest === undefined || rank(run) > rank(newest)) newest = run;
+  for (const run of runs) if (run.origin !== 'branch' && (newest === undefined || rank(run) > rank(newest))) newest = run;
   return newest;
 }

@@ -31,7 +31,7 @@ export function ConnectHelp({ token, link }: { token: string; link: LinkState })
 }
 
 function Code({ text }: { text: string }) {
-  return <div class="code"><pre tabIndex={0}>{text}</pre><Copy text={text} /></div>;
+  return <div class="code"><Copy text={text} /><pre>{text}</pre></div>;
 }
 
 const keys = [
