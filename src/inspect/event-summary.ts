@@ -3,7 +3,7 @@ import type { ArmCommand, ExecuteCommand, ExecutionEvent, Report } from '../../m
 import type { Json } from '../core/json-type.ts';
 import { cut } from '../core/preview.ts';
 import type { EventSummary } from './messages.ts';
-import type { Redactor } from './redact.ts';
+import { REDACTED, type Redactor } from './redact.ts';
 import { summarise } from './values.ts';
 
 const NAMED = 5;
@@ -39,7 +39,7 @@ function ownSummary(event: OwnEvent | { readonly type: 'xstate.init' | 'xstate.s
     case 'REFUSED':
       return { type: event.type, post: event.post };
     case 'CANCEL':
-      return { type: event.type, ...(event.reason === undefined ? {} : { reason: cut(event.reason, 200) }) };
+      return { type: event.type, ...(event.reason === undefined ? {} : { reason: reasonOf(event.reason, redactor) }) };
     case 'EXECUTE':
       return execute(event);
     case 'ARM':
@@ -47,6 +47,12 @@ function ownSummary(event: OwnEvent | { readonly type: 'xstate.init' | 'xstate.s
     default:
       return undefined;
   }
+}
+
+/** The run's error quotes it. */
+function reasonOf(reason: string, redactor: Redactor): string {
+  redactor.learnQuoted(reason, ['run', 'cancel']);
+  return redactor.conceals(reason, ['run', 'cancel']) ? REDACTED : cut(reason, 200);
 }
 
 function settled(reports: readonly Report[]): EventSummary {

@@ -23,7 +23,8 @@ import { GraphIndex } from './graph-index.ts';
 import { GroupLedger, type GroupEnd, type MemberEnded } from './group-ledger.ts';
 import type { ControlKind, GraphMessage, InspectorMessage, LogEntry, MessageBase, RunMessage, RunState } from './messages.ts';
 import { NodeLedger } from './nodes.ts';
-import type { Redactor } from './redact.ts';
+import { REDACTED, type Redactor } from './redact.ts';
+import { tellSame } from './same-values.ts';
 import { statusOf } from './status-lists.ts';
 import { TokenLedger, type Left, type Place, type PlaceChange } from './tokens.ts';
 import { ValueLedger } from './value-ledger.ts';
@@ -83,6 +84,7 @@ export class RunTracker {
     this.tokens = new TokenLedger();
     this.groups = new GroupLedger(this.index, this.nodes, this.tokens);
     this.values = new ValueLedger(run.redactor);
+    tellSame(this.index, run.redactor);
   }
 
   get context(): ExecutionContext | undefined {
@@ -108,6 +110,7 @@ export class RunTracker {
     this.#newest = context;
     this.#state = stateOf(context, value, status);
     if (context === before) return;
+    this.#run.redactor.awaits(this.#learn);
     const opened = before === undefined ? 0 : context.groups.size - before.groups.size;
     // A group that is replaced by another one in the same step keeps the number.
     const turns = opened !== 0 || (before !== undefined && context.nextId !== before.nextId && context.groups !== before.groups);
@@ -116,6 +119,7 @@ export class RunTracker {
 
   /** Looks at everything that was seen. */
   catchUp(): void {
+    this.#run.redactor.done(this.#learn);
     for (const { context, before, event } of this.#steps.splice(0)) {
       if (before !== undefined) {
         this.#look(before);
@@ -130,16 +134,19 @@ export class RunTracker {
     this.nodes.infer(newest.at, newest.verdict?.kind === 'completed');
   }
 
+  /** For those who are told something before this run's frame. */
+  readonly #learn = (): void => this.catchUp();
+
   hear(event: NoteEvent): void {
+    const { redactor } = this.#run;
     if (event.type === 'task.progress') {
       const { done, total, note } = event;
       // JSON would make nothing of it.
       if (!Number.isFinite(done)) return;
-      this.nodes.progress(event.task, { done, ...(total === undefined || !Number.isFinite(total) ? {} : { total }), ...(note === undefined ? {} : { note: String(note).slice(0, 200) }) }, event.at);
+      this.nodes.progress(event.task, { done, ...(total === undefined || !Number.isFinite(total) ? {} : { total }), ...(note === undefined ? {} : { note: redactor.conceals(String(note), [event.task, 'progress']) ? REDACTED : String(note).slice(0, 200) }) }, event.at);
     } else if (this.#logs.length < LOGS_PER_FRAME) {
       const { at, task, key, level, message, data } = event;
-      const { redactor } = this.#run;
-      this.#logs.push({ at, node: task, key, level, message: redactor.hides([task, 'log']) ? '' : message.slice(0, LOG_MOST), ...(data === undefined ? {} : { data: valueText(data, LOG_MOST, redactor, [task, 'log']) }) });
+      this.#logs.push({ at, node: task, key, level, message: redactor.conceals(message, [task, 'log']) ? '' : message.slice(0, LOG_MOST), ...(data === undefined ? {} : { data: valueText(data, LOG_MOST, redactor, [task, 'log']) }) });
     } else this.#logsSkipped += 1;
   }
 
@@ -148,6 +155,8 @@ export class RunTracker {
     const context = this.#newest;
     if (context === undefined) return [];
     this.catchUp();
+    // What other runs have hidden may be told here.
+    this.#run.redactor.settle();
     const list: InspectorMessage[] = [];
     const newState = this.#toldState !== this.#state;
     const waits = remote.map(({ queue, units, since, reason }) => `${queue} ${units} ${since} ${reason}`).join('\n');
@@ -192,9 +201,12 @@ export class RunTracker {
     if (before !== undefined && after.revision <= before.revision) return;
     this.#looked = after;
     const { at } = after;
-    if (this.index.add(after.fragments)) this.#graphTold = false;
+    if (this.index.add(after.fragments)) {
+      this.#graphTold = false;
+      tellSame(this.index, this.#run.redactor);
+    }
     const first = before === undefined ? firstToken(after) : undefined;
-    if (first !== undefined) this.values.ofRun('input', first.input);
+    if (first !== undefined) this.#ofRun('input', first.input);
     const { moved, arrived } = this.tokens.update(before, after);
     const settled = new Set<NodeId>();
     const completions = this.#complete(before, after, settled);
@@ -237,7 +249,7 @@ export class RunTracker {
   }
 
   #retries(token: Token, error: SerializedError, dueAt: number): void {
-    this.values.error(token.node, error);
+    this.#error(token.node, error);
     const note = { error: errorSummary(error, this.#run.redactor, [token.node, 'error']), attempt: token.attempt, dueAt };
     if (token.group !== undefined && token.index !== undefined) this.groups.find(token.group)?.note(token.index, note);
   }
@@ -246,18 +258,35 @@ export class RunTracker {
   #reached(token: Token, from: Left | undefined, at: number, settled: Set<NodeId>): void {
     const { node, input, hop } = token;
     const kind = this.index.nodes[node]?.kind;
-    if (kind !== 'wait' && kind !== 'sleep' && !this.index.inFanOut.has(node)) this.values.input(node, input);
+    if (kind !== 'wait' && kind !== 'sleep' && !this.index.inFanOut.has(node)) this.#took(node, input);
     if (from === undefined || from.node === node || hop !== from.hop + 1) return;
     const { next, recover } = this.index.nodes[from.node] ?? {};
     if (next === node) this.#gave(from.node, input);
     if (recover !== node) return;
     const error = toSerializedError(input);
-    this.values.error(from.node, error);
+    this.#error(from.node, error);
     this.#failed(error, from.node, at, settled);
   }
 
   #gave(node: NodeId, value: Json | undefined): void {
-    if (!this.index.inFanOut.has(node)) this.values.output(node, value);
+    if (this.index.inFanOut.has(node)) return;
+    this.#run.redactor.learn(value, [node, 'output']);
+    this.values.output(node, value);
+  }
+
+  #took(node: NodeId, value: unknown): void {
+    this.#run.redactor.learn(value, [node, 'input']);
+    this.values.input(node, value);
+  }
+
+  #error(node: NodeId, error: SerializedError): void {
+    this.#run.redactor.learnError(error, [node, 'error']);
+    this.values.error(node, error);
+  }
+
+  #ofRun(which: 'input' | 'output', value: unknown): void {
+    this.#run.redactor.learn(value, ['run', which]);
+    this.values.ofRun(which, value);
   }
 
   /** A token has left its place: aborted with what it belonged to, or done with a step whose completions nobody counts. */
@@ -276,11 +305,11 @@ export class RunTracker {
     const entry = this.index.entryOf(group.parent.node, index);
     if (entry === undefined) return;
     const own = !this.index.inFanOut.has(entry) && this.index.nodes[entry]?.kind === 'task' && this.index.nodes[entry]?.next === undefined;
-    if (own) this.values.input(entry, group.parent.input);
+    if (own) this.#took(entry, group.parent.input);
     if (error !== undefined) {
       this.#failed(error, entry, at, settled);
       this.groups.find(group.id)?.note(index, { error: errorSummary(error, this.#run.redactor, [entry, 'error']) });
-    } else if (own && cell !== undefined) this.values.output(entry, typeof cell === 'object' ? (cell as readonly Json[])[0] : cell);
+    } else if (own && cell !== undefined) this.#gave(entry, typeof cell === 'object' ? (cell as readonly Json[])[0] : cell);
   }
 
   /** Puts a failure where it happened, and on the scopes that fell with it. */
@@ -292,7 +321,7 @@ export class RunTracker {
       // One that another step recovers is counted by that step's executions.
       if (!falls || node?.recover !== undefined) return;
       this.nodes.failedFor(id, 1, at);
-      this.values.error(id, error);
+      this.#error(id, error);
       settled.add(id);
     }
   }
@@ -301,7 +330,8 @@ export class RunTracker {
     const { verdict, at } = context;
     this.#endedAt = at;
     if (verdict?.kind === 'failed') this.#failed(verdict.error, '', at, settled);
-    if (verdict?.kind === 'completed') this.values.ofRun('output', verdict.output[0]);
+    if (verdict?.kind === 'completed') this.#ofRun('output', verdict.output[0]);
+    else if (verdict?.kind === 'cancelled') this.#run.redactor.learnQuoted(verdict.error.details?.['reason'], ['run', 'cancel']);
     for (const { before, after } of moved) {
       if (before === undefined || after !== undefined || settled.has(before.token.node)) continue;
       const { node, main, scope, group } = before.token;

@@ -9,7 +9,7 @@
  * 2. Never throws, whatever it is given: proxies, getters, cycles.
  * 3. What stands at a redacted path is in no text and no summary.
  */
-import type { SerializedError } from '../core/errors.ts';
+import { errorCodes, type SerializedError } from '../core/errors.ts';
 import type { Json } from '../core/json-type.ts';
 import { cut } from '../core/preview.ts';
 import type { ErrorSummary, ValueText } from './messages.ts';
@@ -45,7 +45,7 @@ class Writer {
 
   write(value: unknown, depth: number): void {
     if (this.full) return;
-    if (this.#redactor.hides(this.#path)) {
+    if (this.#redactor.conceals(value, this.#path)) {
       this.redacted = true;
       return this.#put(JSON.stringify(REDACTED));
     }
@@ -107,17 +107,23 @@ const TEXT_MOST = 500;
 const ENTRIES_MOST = 30;
 const LEVELS_MOST = 6;
 
+interface Budget {
+  left: number;
+  /** The texts are names of states, and no values that may have been hidden elsewhere. */
+  readonly names?: true;
+}
+
 /** Any value, made small: beginnings of collections and texts, names in place of functions and actors. */
-export function summarise(value: unknown, redactor: Redactor, path: readonly string[], budget = { left: 400 }): Json {
+export function summarise(value: unknown, redactor: Redactor, path: readonly string[], budget: Budget = { left: 400 }): Json {
   try {
-    return small(value, redactor, [...path], 0, budget);
+    return small(value, redactor, [...path], 0, path.length === 0 ? { ...budget, names: true } : budget);
   } catch {
     return '(a value that cannot be read)';
   }
 }
 
-function small(value: unknown, redactor: Redactor, path: string[], level: number, budget: { left: number }): Json {
-  if (redactor.hides(path)) return REDACTED;
+function small(value: unknown, redactor: Redactor, path: string[], level: number, budget: Budget): Json {
+  if (budget.names === true ? redactor.hides(path) : redactor.conceals(value, path)) return REDACTED;
   budget.left -= 1;
   switch (typeof value) {
     case 'string':
@@ -138,10 +144,10 @@ function small(value: unknown, redactor: Redactor, path: string[], level: number
   }
 }
 
-function smallObject(value: object, redactor: Redactor, path: string[], level: number, budget: { left: number }): Json {
+function smallObject(value: object, redactor: Redactor, path: string[], level: number, budget: Budget): Json {
   if (Array.isArray(value)) return smallList(value, redactor, path, level, budget);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
-  if (value instanceof Error) return `${cut(value.name, 60)}: ${redactor.hides([...path, 'message']) ? REDACTED : cut(value.message, TEXT_MOST)}`;
+  if (value instanceof Error) return `${cut(value.name, 60)}: ${hiddenMessage(value as ErrorParts, redactor, path) ? REDACTED : cut(value.message, TEXT_MOST)}`;
   const { sessionId, send } = value as { readonly sessionId?: unknown; readonly send?: unknown };
   if (typeof sessionId === 'string' && typeof send === 'function') return `(actor ${sessionId})`;
   if (value instanceof Map || value instanceof Set) return `(${value.constructor.name} of ${value.size})`;
@@ -161,7 +167,7 @@ function smallObject(value: object, redactor: Redactor, path: string[], level: n
   return Object.fromEntries(entries);
 }
 
-function smallList(list: readonly unknown[], redactor: Redactor, path: string[], level: number, budget: { left: number }): Json {
+function smallList(list: readonly unknown[], redactor: Redactor, path: string[], level: number, budget: Budget): Json {
   if (level >= LEVELS_MOST || budget.left <= 0) return `(${list.length} items)`;
   const items: Json[] = [];
   for (let at = 0; at < list.length; at += 1) {
@@ -176,15 +182,32 @@ function smallList(list: readonly unknown[], redactor: Redactor, path: string[],
 
 const MESSAGE_MOST = 2000;
 
-/** An error for people to read; its causes are called as it is. `path` is what it is called: `[task, 'error']`. */
-export function errorSummary(error: Pick<SerializedError, 'name' | 'message'> & Partial<SerializedError>, redactor: Redactor, path: readonly string[], causes = 3): ErrorSummary {
-  if (redactor.hides(path)) return { name: 'Error', message: REDACTED };
-  const text = (key: string, value: string): string => (redactor.hides([...path, key]) ? REDACTED : cut(value, MESSAGE_MOST));
+type ErrorParts = Pick<SerializedError, 'name' | 'message'> & Partial<SerializedError>;
+
+/**
+ * An error for people to read; its causes are called as it is. `path` is what it is called: `[task, 'error']`. Where the message is
+ * hidden the hint is as well, and the code unless it is one of ours: whoever made the error wrote all three.
+ */
+export function errorSummary(error: ErrorParts, redactor: Redactor, path: readonly string[], causes = 3): ErrorSummary {
+  redactor.settle();
+  redactor.learnError(error, path);
+  return summaryOf(error, redactor, path, causes);
+}
+
+function summaryOf(error: ErrorParts, redactor: Redactor, path: readonly string[], causes: number, inSilent = false): ErrorSummary {
+  if (redactor.hidesError(error, path)) return { name: 'Error', message: REDACTED };
+  const { code, message, hint, cause } = error;
+  const silent = inSilent || hiddenMessage(error, redactor, path);
+  const text = (key: 'hint' | 'code', value: string, most: number): string => (silent || redactor.hidesText(error, path, key, value) ? REDACTED : cut(value, most));
   return {
     name: cut(error.name, 100),
-    ...(error.code === undefined ? {} : { code: cut(error.code, 100) }),
-    message: text('message', error.message),
-    ...(error.hint === undefined ? {} : { hint: text('hint', error.hint) }),
-    ...(error.cause === undefined || causes === 0 ? {} : { cause: errorSummary(error.cause, redactor, path, causes - 1) }),
+    ...(code === undefined ? {} : { code: Object.hasOwn(errorCodes, code) ? code : text('code', code, 100) }),
+    message: silent ? REDACTED : cut(message, MESSAGE_MOST),
+    ...(hint === undefined ? {} : { hint: text('hint', hint, MESSAGE_MOST) }),
+    ...(cause === undefined || causes === 0 ? {} : { cause: summaryOf(cause, redactor, path, causes - 1, silent) }),
   };
+}
+
+function hiddenMessage(error: ErrorParts, redactor: Redactor, path: readonly string[]): boolean {
+  return redactor.hidesError(error, path) || redactor.hidesText(error, path, 'message', error.message);
 }

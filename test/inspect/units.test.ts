@@ -72,8 +72,9 @@ describe('redaction', () => {
   });
 
   it('of errors: message, hint and causes alike', () => {
-    const error = { name: 'TaskError', message: 'm1', hint: 'h', cause: { name: 'Error', message: 'm2' } };
-    expect(errorSummary(error, new Redactor(['error.message']), ['t', 'error'])).toEqual({ name: 'TaskError', message: '[redacted]', hint: 'h', cause: { name: 'Error', message: '[redacted]' } });
+    const error = { name: 'TaskError', code: 'task/failed', message: 'm1', hint: 'h', cause: { name: 'Error', code: 'theirs', message: 'm2' } };
+    expect(errorSummary(error, new Redactor(['error.message']), ['t', 'error'])).toEqual({ name: 'TaskError', code: 'task/failed', message: '[redacted]', hint: '[redacted]', cause: { name: 'Error', code: '[redacted]', message: '[redacted]' } });
+    expect(errorSummary(error, new Redactor(['error.hint']), ['t', 'error'])).toMatchObject({ message: 'm1', hint: '[redacted]', cause: { code: 'theirs', message: 'm2' } });
     expect(errorSummary(error, new Redactor(['t.error']), ['t', 'error'])).toEqual({ name: 'Error', message: '[redacted]' });
   });
 });
