@@ -254,10 +254,10 @@ async function takeOver(start: () => WorkerProcess): Promise<WorkerProcess> {
 describe('36. a member that takes long', () => {
   it('36. and blocks its thread for longer than the lease stays with its worker', async () => {
     const [place, folder] = [bench.place(), bench.folder()];
-    const busy = await bench.worker(place, { concurrency: 1, lease: 500 });
-    const run = worksOn(place).items.start(itemsIn(folder, 1, () => ({ blockMs: 3000 })));
+    const busy = await bench.worker(place, { concurrency: 1, lease: 2500 });
+    const run = worksOn(place).items.start(itemsIn(folder, 1, () => ({ blockMs: 6000 })));
     await until(folder, 'began', 1);
-    const idle = await bench.worker(place, { concurrency: 1, lease: 500 });
+    const idle = await bench.worker(place, { concurrency: 1, lease: 2500 });
     expect(await run.result).toEqual({ outputs: [0], accepted: 1 });
     expect(of(marksIn(folder), 'began', busy)).toEqual([0]);
     expect(of(marksIn(folder), 'began', idle)).toEqual([]);
