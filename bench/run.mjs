@@ -31,7 +31,7 @@ const NOT_MEASURED = [
   'Redis servers that keep their data on disk or are far away, several workers and several runs at a time; the `threads` backend; other machines, systems and versions of Node than the one named.',
   'Large inputs and outputs: the payloads are small numbers and objects, so copying and checking values is nearly free here.',
   'Event listeners, and inspectors outside the case of that name: nobody watches the runs.',
-  'Long runs: every process is fresh and nothing is warmed up, which favours small libraries at small sizes; pauses and tail latencies are not looked at.',
+  'Long runs: every process is fresh and, but for `redis`, nothing is warmed up, which favours small libraries at small sizes; pauses and tail latencies are not looked at.',
   'Other peers. p-queue keeps nothing that could be restored, LangGraph does much that taskchart does not: a ratio says what a step costs, not which one to use.',
 ];
 

@@ -2,6 +2,7 @@
 import type { Accepted, PlannedGroup, PlannedUnit } from '../../../machines/index.ts';
 
 export type { PlannedGroup, PlannedUnit };
+
 /** A result that was accepted: the unit was open, and is not any more. */
 export type Delivered = Accepted;
 
